@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "protocols/base/file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace cloister {
+namespace {
+
+// A file descriptor that closes itself.
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+absl::Status WriteAll(int fd, ByteView bytes, const std::filesystem::path& path) {
+  while (!bytes.empty()) {
+    const ssize_t written = write(fd, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return ErrnoStatus(errno, "cannot write", path);
+    bytes.remove_prefix(written);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SyncFolder(const std::filesystem::path& folder) {
+  const Descriptor fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (fd.get() < 0) return ErrnoStatus(errno, "cannot open", folder);
+  if (fsync(fd.get()) != 0) return ErrnoStatus(errno, "cannot sync", folder);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status ErrnoStatus(int error, const std::string& what, const std::filesystem::path& path) {
+  const std::string message = fmt::format("{} {}: {}", what, path.string(), std::strerror(error));
+  switch (error) {
+    case ENOENT:
+      return absl::NotFoundError(message);
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return absl::PermissionDeniedError(message);
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+      return absl::ResourceExhaustedError(message + "; free some space and try again");
+    case ENOTDIR:
+    case EEXIST:
+    case EISDIR:
+      return absl::FailedPreconditionError(message);
+    default:
+      return absl::UnavailableError(message);
+  }
+}
+
+absl::StatusOr<Bytes> ReadFile(const std::filesystem::path& path, uint64_t limit_bytes) {
+  const Descriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (fd.get() < 0) return ErrnoStatus(errno, "cannot open", path);
+  struct stat info {};
+  if (fstat(fd.get(), &info) != 0) return ErrnoStatus(errno, "cannot read", path);
+  if (S_ISDIR(info.st_mode)) return ErrnoStatus(EISDIR, "cannot read", path);
+  if (static_cast<uint64_t>(info.st_size) > limit_bytes) {
+    return absl::ResourceExhaustedError(
+        fmt::format("{} has {} bytes; at most {} are read", path.string(), info.st_size, limit_bytes));
+  }
+  Bytes bytes(info.st_size, '\0');
+  size_t filled = 0;
+  while (filled < bytes.size()) {
+    const ssize_t got = read(fd.get(), bytes.data() + filled, bytes.size() - filled);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return ErrnoStatus(errno, "cannot read", path);
+    if (got == 0) break;
+    filled += got;
+  }
+  bytes.resize(filled);
+  return bytes;
+}
+
+absl::Status WriteFileAtomically(const std::filesystem::path& path, ByteView bytes, unsigned mode) {
+  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+  std::string temporary = (folder / fmt::format(".{}.XXXXXX", path.filename().string())).string();
+  absl::Status status;
+  {
+    const Descriptor fd(mkostemp(temporary.data(), O_CLOEXEC));
+    if (fd.get() < 0) return ErrnoStatus(errno, "cannot create a file in", folder);
+    status = WriteAll(fd.get(), bytes, path);
+    if (status.ok() && fchmod(fd.get(), mode) != 0) status = ErrnoStatus(errno, "cannot set the mode of", path);
+    if (status.ok() && fsync(fd.get()) != 0) status = ErrnoStatus(errno, "cannot sync", path);
+  }
+  if (status.ok() && rename(temporary.c_str(), path.c_str()) != 0) status = ErrnoStatus(errno, "cannot replace", path);
+  if (!status.ok()) {
+    unlink(temporary.c_str());
+    return status;
+  }
+  return SyncFolder(folder);
+}
+
+absl::Status MakeDirectories(const std::filesystem::path& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) return ErrnoStatus(error.value(), "cannot create the folder", path);
+  return absl::OkStatus();
+}
+
+}  // namespace cloister
