@@ -1,0 +1,75 @@
+#pragma once
+// SPDX-License-Identifier: Apache-2.0
+// Turns one DICOM image file into grey pixels as a radiologist would see them, or into a rejection with a reason code.
+// Runs in the sandboxed worker, never in the agent. Does not resample, crop or normalise: that is models/preprocess.
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace cloister::site {
+
+enum class RejectReason {
+  kUnreadable,                 // missing, not DICOM, malformed
+  kNoPixelData,                // a report, a presentation state, ...
+  kUnsupportedTransferSyntax,  // video, unknown or private encoding
+  kUnsupportedPixelFormat,     // photometric interpretation or sample layout we do not know
+  kTooLarge,                   // more pixels than the limits allow
+  kTruncated,                  // fewer bytes of pixels than the header promises
+  kDecodeFailed,               // the codec gave up
+};
+
+// "UNREADABLE", "NO_PIXEL_DATA", "UNSUPPORTED_TRANSFER_SYNTAX", "UNSUPPORTED_PIXEL_FORMAT", "TOO_LARGE", "TRUNCATED",
+// "DECODE_FAILED".
+std::string_view RejectReasonName(RejectReason reason);
+
+struct Rejection {
+  RejectReason reason = RejectReason::kUnreadable;
+  std::string message;  // for people; carries no patient data
+};
+
+struct PixelSpacing {
+  double row_mm = 0;  // distance between the centres of vertically adjacent pixels
+  double column_mm = 0;
+  bool at_detector = false;  // from ImagerPixelSpacing: not corrected for magnification
+};
+
+struct DecodedImage {
+  int rows = 0;
+  int columns = 0;
+  int bits_stored = 0;        // of the file, before any transform
+  std::vector<float> pixels;  // [rows, columns]; see PixelValues
+  std::optional<PixelSpacing> pixel_spacing;
+  bool was_inverted = false;  // MONOCHROME1
+  bool was_colour = false;    // converted to luma (BT.601)
+};
+
+enum class PixelValues {
+  kDisplay,   // 0 black to 1 white, after modality LUT and VOI; MONOCHROME1 inverted
+  kModality,  // after the modality LUT only (CT: HU), neither windowed nor inverted; colour: luma 0 to 255
+};
+
+struct DecodeOptions {
+  PixelValues values = PixelValues::kDisplay;
+  int frame = 0;
+  // Replaces the file's own window (in modality units); only for kDisplay. Without one: the first window or VOI LUT of
+  // the file, else minimum to maximum.
+  struct Window {
+    double center = 0;
+    double width = 1;
+  };
+  std::optional<Window> window;
+  int max_rows = 16384;
+  int max_columns = 16384;
+  uint64_t max_file_bytes = uint64_t{1} << 30;
+};
+
+// Never throws, never allocates more than a small multiple of the limits, whatever the file holds.
+std::variant<DecodedImage, Rejection> DecodeGrayscale(const std::filesystem::path& path,
+                                                      const DecodeOptions& options = {});
+
+}  // namespace cloister::site
