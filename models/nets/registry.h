@@ -1,0 +1,24 @@
+#pragma once
+// SPDX-License-Identifier: Apache-2.0
+// Architectures by name: a plain table in registry.cc. A new one is a file beside this and a line there.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "models/model_spec.h"
+#include "protocols/base/status.h"
+
+namespace cloister::models {
+
+class Network;
+
+// "resnet18", "resnet34", "unet_small"; "torchscript" is not among them.
+std::vector<std::string> ArchitectureNames();
+
+// A network of `spec` with its seeded initial weights (for TorchScript: the weights in the file), in training mode.
+// INVALID_ARGUMENT: unknown architecture or init (the known ones are listed), channels or outputs out of range, a
+// module that cannot be read or does not accept [N, C, H, W].
+absl::StatusOr<std::unique_ptr<Network>> CreateNetwork(const ModelSpec& spec);
+
+}  // namespace cloister::models
