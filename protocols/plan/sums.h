@@ -1,0 +1,87 @@
+#pragma once
+// SPDX-License-Identifier: Apache-2.0
+// What the vectors of a secure sum hold, for the sites that fill them and the coordinator that reads the totals.
+// Everything follows from the plan and the list of models of the step, so that the coordinator cannot ask for anything
+// else.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "protocols/base/bytes.h"
+#include "protocols/base/status.h"
+#include "protocols/plan/experiment.h"
+
+namespace cloister::plan {
+
+enum class SumKind : uint8_t {
+  kTrain = 1,      // vectors: "update", "counters"
+  kValidate = 2,   // vector: "counters"
+  kCalibrate = 3,  // vector: "counters"
+};
+// "train", "validate", "calibrate".
+const char* SumKindName(SumKind kind);
+
+// A model of a sum's step, in the order of SumStep.models.
+struct SumModel {
+  std::string id;         // "round-3" (round-0: the initial one), "baseline-site-a"
+  bool baseline = false;  // trained by one site alone; else made by rounds
+  Digest blob;            // SHA-256 of what is fetched: a safetensors file, or a baseline's sealed bytes
+};
+std::string RoundModelId(int round);
+std::string BaselineModelId(const std::string& site);
+
+// ---- what the sum is bound to ----
+
+// The round number in the secure sum's transcript: no two sums of an experiment share one. Rounds count from 1;
+// validation and calibration are round 1 of their kind.
+uint32_t TranscriptRound(SumKind kind, uint32_t round);
+
+// The model root in the transcript. TRAIN: crypto::MerkleRoot of the global model's flat float32 weights (little
+// endian, tensors in the order of their names), as loaded. VALIDATE, CALIBRATE: this digest of the list of models.
+Digest ModelListRoot(SumKind kind, const std::vector<SumModel>& models);
+
+// ---- the vectors ----
+
+struct SumVector {
+  std::string name;
+  int ring_bits = 0;
+  uint64_t size = 0;  // elements
+};
+// TRAIN:               "update", privacy.ring_bits x model.parameters: round(scale * omega * clip(new - old))
+// (protocols/update/quantizer.h)
+//                      "counters", 64 x kTrainCounters: EncodeTrainCounters
+// VALIDATE, CALIBRATE: "counters", 64 x (2 * histogram_bins * slots): for each of HistogramSlots in order, the bins of
+// the
+//                      positives and then of the negatives
+std::vector<SumVector> SumVectors(const Experiment& experiment, SumKind kind, const std::vector<SumModel>& models);
+
+// What one site adds to the second vector of a training round, and, summed, what the coordinator learns from it.
+struct TrainCounters {
+  uint64_t samples = 0;  // training cases
+  double omega = 0;      // the weight: SiteWeight(samples); kept to 2^-32
+  double loss_sum = 0;   // over the samples of the last local epoch, not weighted; kept to 2^-20, negative counts as 0
+  uint64_t batches = 0;  // optimizer steps
+};
+inline constexpr uint64_t kTrainCounters = 4;
+std::vector<uint64_t> EncodeTrainCounters(const TrainCounters& counters);
+// INVALID_ARGUMENT: not kTrainCounters values.
+absl::StatusOr<TrainCounters> DecodeTrainCounters(const std::vector<uint64_t>& values);
+
+// omega = min(samples, weight_cap) / weight_cap, rounded to 2^-32: between 0 and 1, and exactly what the counters will
+// carry.
+double SiteWeight(const Experiment& experiment, uint64_t samples);
+
+// One pair of histograms of a validation or calibration: which models score which patients.
+enum class Split : uint8_t { kTest, kTuning };
+struct HistogramSlot {
+  std::vector<size_t> members;  // indexes into the step's models; several: combined by the plan's ensemble.combiner
+  Split split = Split::kTest;
+};
+// VALIDATE:  every model alone on the test split, then every model that is not a baseline alone on the tuning split
+// (members are
+//            chosen there, so that the numbers of the test split stay honest).
+// CALIBRATE: all models as one ensemble on the tuning split.
+std::vector<HistogramSlot> HistogramSlots(SumKind kind, const std::vector<SumModel>& models);
+
+}  // namespace cloister::plan
