@@ -9,42 +9,9 @@
 #include <cerrno>
 #include <cstring>
 
+#include "protocols/base/descriptor.h"
+
 namespace cloister {
-namespace {
-
-// A file descriptor that closes itself.
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-absl::Status WriteAll(int fd, ByteView bytes, const std::filesystem::path& path) {
-  while (!bytes.empty()) {
-    const ssize_t written = write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return ErrnoStatus(errno, "cannot write", path);
-    bytes.remove_prefix(written);
-  }
-  return absl::OkStatus();
-}
-
-absl::Status SyncFolder(const std::filesystem::path& folder) {
-  const Descriptor fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (fd.get() < 0) return ErrnoStatus(errno, "cannot open", folder);
-  if (fsync(fd.get()) != 0) return ErrnoStatus(errno, "cannot sync", folder);
-  return absl::OkStatus();
-}
-
-}  // namespace
 
 absl::Status ErrnoStatus(int error, const std::string& what, const std::filesystem::path& path) {
   const std::string message = fmt::format("{} {}: {}", what, path.string(), std::strerror(error));
