@@ -1,0 +1,18 @@
+#pragma once
+// SPDX-License-Identifier: Apache-2.0
+// Area under the ROC curve as the Mann-Whitney statistic: P(score of a positive > score of a negative), ties one half.
+
+#include <vector>
+
+#include "eval/metrics/case.h"
+#include "eval/metrics/estimate.h"
+
+namespace cloister::eval {
+
+// In [0, 1]. kNoCases; kOneClass: never 0.5. O(n log n).
+Estimable<double> Auc(CaseSpan cases);
+
+// 1-based ranks of `values`, ties sharing their mean rank, in the order of `values`. O(n log n).
+std::vector<double> Midranks(absl::Span<const double> values);
+
+}  // namespace cloister::eval

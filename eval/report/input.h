@@ -1,0 +1,106 @@
+#pragma once
+// SPDX-License-Identifier: Apache-2.0
+// Everything a validation report says, as the site's agent knows it. The report is made and read inside the hospital:
+// nothing here is suppressed, and nothing of it may leave.
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "eval/federated/gates.h"
+#include "eval/federated/site_summary.h"
+#include "eval/metrics/case.h"
+#include "eval/stats/bootstrap.h"
+
+namespace cloister::eval {
+
+// A text in both languages; with one of them empty, the other is shown.
+struct LocalText {
+  std::string en;
+  std::string zh;
+};
+
+struct ReportCase {
+  std::string id;  // the hospital's own case id (accession number or pseudonym), shown only inside the hospital
+  Case prediction;
+  std::optional<double> local_only_score;  // all cases have one, or none has
+};
+
+// Who was tested, in patients or studies as `unit` of the report says.
+struct Flow {
+  uint64_t retrieved = 0;
+  uint64_t eligible = 0;
+  std::vector<std::pair<LocalText, uint64_t>> rejected;  // by reason
+  uint64_t no_reference = 0;
+};
+
+struct OtherSite {
+  std::string pseudonym;  // "A"; never a hospital's name
+  SiteSummary summary;
+};
+
+struct ReportedGate {
+  Gate gate;
+  Verdict verdict;
+};
+
+struct Provenance {
+  std::string release;          // id and version
+  std::string model_digest;     // hex
+  std::string manifest_digest;  // hex: the frozen list of these cases
+  std::string plan_digest;      // hex
+  std::string experiment;
+  int rounds = 0;
+  int sites = 0;
+  std::string code_version;
+  std::string generated_utc;  // RFC 3339
+  std::vector<std::pair<LocalText, std::string>> more;
+};
+
+// What STARD-AI, CLAIM and NMPA's guideline want said. An empty text is shown as "not stated".
+struct StudyStatement {
+  LocalText target_definition;
+  LocalText reference_standard;
+  LocalText blinding;
+  LocalText conflicts_of_interest;
+  LocalText limitations;
+  std::optional<uint64_t>
+      overlapping_patients;       // between training and test, by patient hash; 0 is the leakage statement
+  std::string preregistered_utc;  // when the gates and the threshold were fixed
+};
+
+struct SignOff {
+  enum class Decision { kAccepted, kRefused };
+  Decision decision = Decision::kAccepted;
+  std::string name;
+  std::string role;
+  std::string signed_utc;
+  std::string comment;
+};
+
+struct ReportInput {
+  std::string site_name;
+  LocalText task_title;
+  LocalText condition;  // as it stands in a sentence: "pneumonia", "肺炎"
+  std::vector<ReportCase> cases;
+  double threshold = 0.5;
+  std::string threshold_rule;                  // "youden", "sensitivity 0.95", ... chosen on the tuning split
+  std::optional<double> local_only_threshold;  // unset: the local-only model is compared by AUC only
+  std::optional<double> prevalence;            // in practice; unset: that of the analysed cases
+  std::optional<double> studies_per_day;       // our volume; unset: the slider speaks of 100 studies
+  Flow flow;
+  std::vector<ReportedGate> gates;
+  std::vector<OtherSite> others;
+  Provenance provenance;
+  StudyStatement statement;
+  std::optional<SignOff> sign_off;
+  // Opens a case in the viewer: "https://pacs/viewer?accession={case}". Empty: no link. Only http and https.
+  std::string viewer_link;
+  uint64_t minimum_n = 30;      // numbers about fewer patients are greyed
+  size_t listed_cases = 200;    // of each list, most telling first; the JSON has all
+  std::string language = "zh";  // shown first: zh | en
+  BootstrapOptions bootstrap;
+};
+
+}  // namespace cloister::eval
