@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table of architectures.
+
+#include "models/nets/registry.h"
+
+#include <fmt/format.h>
+
+#include "models/nets/architectures.h"
+#include "models/nets/init.h"
+#include "models/torch_guard.h"
+
+namespace cloister::models {
+namespace {
+
+struct Architecture {
+  const char* name;
+  std::unique_ptr<Network> (*make)(const ModelSpec& spec);
+};
+
+constexpr Architecture kArchitectures[] = {
+    {"resnet18", MakeResNet18},
+    {"resnet34", MakeResNet34},
+    {"unet_small", MakeUNetSmall},
+};
+
+}  // namespace
+
+std::vector<std::string> ArchitectureNames() {
+  std::vector<std::string> names;
+  for (const Architecture& architecture : kArchitectures) {
+    names.push_back(architecture.name);
+  }
+  return names;
+}
+
+absl::StatusOr<std::unique_ptr<Network>> CreateNetwork(const ModelSpec& spec) {
+  if (spec.input_channels != 1 && spec.input_channels != 3) {
+    return absl::InvalidArgumentError(fmt::format("model: {} input channels; allowed: 1, 3", spec.input_channels));
+  }
+  if (spec.outputs < 1 || spec.outputs > 1000) {
+    return absl::InvalidArgumentError(fmt::format("model: {} outputs; allowed: 1 to 1000", spec.outputs));
+  }
+  if (spec.architecture == "torchscript") {
+    return ImportTorchScript(spec);
+  }
+  for (const Architecture& architecture : kArchitectures) {
+    if (spec.architecture == architecture.name) {
+      return Guard("model " + spec.architecture, absl::StatusCode::kInternal,
+                   [&]() -> absl::StatusOr<std::unique_ptr<Network>> {
+                     std::unique_ptr<Network> network = architecture.make(spec);
+                     CLOISTER_RETURN_IF_ERROR(InitializeWeights(*network, spec.init, spec.seed));
+                     return network;
+                   });
+    }
+  }
+  return absl::InvalidArgumentError(fmt::format("model.architecture: unknown '{}'; allowed: {}, torchscript",
+                                                spec.architecture, fmt::join(ArchitectureNames(), ", ")));
+}
+
+}  // namespace cloister::models
