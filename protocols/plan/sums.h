@@ -11,6 +11,7 @@
 #include "protocols/base/bytes.h"
 #include "protocols/base/status.h"
 #include "protocols/plan/experiment.h"
+#include "protocols/update/quantizer.h"
 
 namespace cloister::plan {
 
@@ -59,8 +60,9 @@ std::vector<SumVector> SumVectors(const Experiment& experiment, SumKind kind, co
 // What one site adds to the second vector of a training round, and, summed, what the coordinator learns from it.
 struct TrainCounters {
   uint64_t samples = 0;  // training cases
-  double omega = 0;      // the weight: SiteWeight(samples); kept to 2^-32
-  double loss_sum = 0;   // over the samples of the last local epoch, not weighted; kept to 2^-20, negative counts as 0
+  uint64_t weight = 0;   // omega * 2^32: update::Weight::FromSamples(samples, privacy.weight_cap).fixed()
+  double loss_sum =
+      0;  // over the samples of the last local epoch, not weighted; kept to 2^-20, negative or NaN counts as 0
   uint64_t batches = 0;  // optimizer steps
 };
 inline constexpr uint64_t kTrainCounters = 4;
@@ -68,9 +70,8 @@ std::vector<uint64_t> EncodeTrainCounters(const TrainCounters& counters);
 // INVALID_ARGUMENT: not kTrainCounters values.
 absl::StatusOr<TrainCounters> DecodeTrainCounters(const std::vector<uint64_t>& values);
 
-// omega = min(samples, weight_cap) / weight_cap, rounded to 2^-32: between 0 and 1, and exactly what the counters will
-// carry.
-double SiteWeight(const Experiment& experiment, uint64_t samples);
+// How updates of this experiment become integers: room for sites.maximum of them. Codes as update::QuantPlan::Choose.
+absl::StatusOr<update::QuantPlan> QuantizerOf(const Experiment& experiment);
 
 // One pair of histograms of a validation or calibration: which models score which patients.
 enum class Split : uint8_t { kTest, kTuning };
