@@ -1,0 +1,72 @@
+#pragma once
+// SPDX-License-Identifier: Apache-2.0
+// What a site keeps of secure sums: the facts it must never contradict, the coordinator's messages (so that a restarted
+// site can hear them again), its replies, and the roots of what it masked.
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "protocols/base/bytes.h"
+#include "protocols/base/ids.h"
+#include "protocols/storage/database.h"
+
+namespace cloister::site {
+
+// Names one attempt of one sum.
+struct SumKey {
+  JobId job;
+  int kind = 0;  // wire.v1.SumKind
+  uint32_t round = 0;
+  uint32_t attempt = 0;
+
+  friend bool operator<(const SumKey& a, const SumKey& b) {
+    return std::tie(a.job, a.kind, a.round, a.attempt) < std::tie(b.job, b.kind, b.round, b.attempt);
+  }
+  friend bool operator==(const SumKey& a, const SumKey& b) { return !(a < b) && !(b < a); }
+};
+
+struct SumMessageRow {
+  int phase = 0;  // wire.v1.SumPhase
+  Bytes message;  // from the coordinator; empty for ADVERTISE
+  Bytes reply;    // of the site; empty while there is none
+  bool sent = false;
+};
+
+struct SumVectorRow {
+  std::string name;
+  Digest digest;  // SHA-256 of the masked bytes: the name of the upload
+  Digest root;    // crypto::MerkleRoot of the same
+  uint64_t length = 0;
+  std::string path;  // of the spool file
+};
+
+class SumTable {
+ public:
+  explicit SumTable(storage::Database* database) : database_(database) {}
+
+  // All or none. ABORTED: a fact of that key is stored with another value.
+  absl::Status PutFacts(const std::map<std::string, Digest>& facts);
+  absl::StatusOr<std::map<std::string, Digest>> Facts(const std::string& prefix) const;
+
+  // The first message of a phase stays. ABORTED: another message of the same phase is stored.
+  absl::Status PutMessage(const SumKey& key, int phase, const Bytes& message);
+  absl::Status PutReply(const SumKey& key, int phase, const Bytes& reply);
+  absl::Status SetSent(const SumKey& key, int phase);
+  // By phase.
+  absl::StatusOr<std::vector<SumMessageRow>> Messages(const SumKey& key) const;
+
+  // All or none, insert or replace.
+  absl::Status PutVectors(const SumKey& key, const std::vector<SumVectorRow>& vectors);
+  // In the order they were put.
+  absl::StatusOr<std::vector<SumVectorRow>> Vectors(const SumKey& key) const;
+
+  // Everything of the job except facts, which stay for ever.
+  absl::Status ForgetJob(const JobId& job);
+
+ private:
+  storage::Database* database_;
+};
+
+}  // namespace cloister::site
