@@ -33,10 +33,6 @@ std::string BaselineModelId(const std::string& site) {
   return "baseline-" + site;
 }
 
-uint32_t TranscriptRound(SumKind kind, uint32_t round) {
-  return (static_cast<uint32_t>(kind) << 24) + (round & 0xffffff);
-}
-
 Digest ModelListRoot(SumKind kind, const std::vector<SumModel>& models) {
   CanonicalWriter writer;
   writer.Blob("cloister/models").U8(static_cast<uint8_t>(kind)).U64(models.size());
@@ -46,12 +42,12 @@ Digest ModelListRoot(SumKind kind, const std::vector<SumModel>& models) {
   return crypto::Sha256(writer.bytes());
 }
 
-std::vector<SumVector> SumVectors(const Experiment& experiment, SumKind kind, const std::vector<SumModel>& models) {
+std::vector<secagg::VectorSpec> SumVectors(const Experiment& experiment, SumKind kind,
+                                           const std::vector<SumModel>& models) {
   if (kind == SumKind::kTrain) {
-    return {{"update", experiment.privacy.ring_bits, experiment.model.parameters}, {"counters", 64, kTrainCounters}};
+    return {{"update", experiment.model.parameters, experiment.privacy.ring_bits}, {"counters", kTrainCounters, 64}};
   }
-  const uint64_t slots = HistogramSlots(kind, models).size();
-  return {{"counters", 64, 2 * static_cast<uint64_t>(experiment.evaluation.histogram_bins) * slots}};
+  return {{"counters", HistogramCounters(experiment) * HistogramSlots(kind, models).size(), 64}};
 }
 
 std::vector<uint64_t> EncodeTrainCounters(const TrainCounters& counters) {
@@ -91,6 +87,28 @@ std::vector<HistogramSlot> HistogramSlots(SumKind kind, const std::vector<SumMod
     }
   }
   return slots;
+}
+
+secagg::SumParams SumParamsOf(const Experiment& experiment, const Digest& plan, const SumName& name,
+                              const std::vector<SumModel>& models, absl::Span<const float> weights) {
+  secagg::SumParams params;
+  params.plan = plan;
+  params.job = name.job;
+  params.round = name.round;
+  params.attempt = name.attempt;
+  params.kind = SumKindName(name.kind);
+  params.model_root = name.kind == SumKind::kTrain
+                          ? crypto::MerkleRoot({reinterpret_cast<const char*>(weights.data()), 4 * weights.size()})
+                          : ModelListRoot(name.kind, models);
+  params.n_min = experiment.sites.minimum;
+  params.colluders = experiment.privacy.colluders;
+  for (const std::string& site : experiment.sites.invited) {
+    if (absl::StatusOr<SiteId> id = SiteId::Parse(site); id.ok()) {
+      params.participants.push_back(*std::move(id));
+    }
+  }
+  params.vectors = SumVectors(experiment, name.kind, models);
+  return params;
 }
 
 }  // namespace cloister::plan

@@ -4,13 +4,17 @@
 // Everything follows from the plan and the list of models of the step, so that the coordinator cannot ask for anything
 // else.
 
+#include <absl/types/span.h>
+
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "protocols/base/bytes.h"
+#include "protocols/base/ids.h"
 #include "protocols/base/status.h"
 #include "protocols/plan/experiment.h"
+#include "protocols/secagg/params.h"
 #include "protocols/update/quantizer.h"
 
 namespace cloister::plan {
@@ -34,28 +38,23 @@ std::string BaselineModelId(const std::string& site);
 
 // ---- what the sum is bound to ----
 
-// The round number in the secure sum's transcript: no two sums of an experiment share one. Rounds count from 1;
-// validation and calibration are round 1 of their kind.
-uint32_t TranscriptRound(SumKind kind, uint32_t round);
-
 // The model root in the transcript. TRAIN: crypto::MerkleRoot of the global model's flat float32 weights (little
 // endian, tensors in the order of their names), as loaded. VALIDATE, CALIBRATE: this digest of the list of models.
 Digest ModelListRoot(SumKind kind, const std::vector<SumModel>& models);
 
 // ---- the vectors ----
 
-struct SumVector {
-  std::string name;
-  int ring_bits = 0;
-  uint64_t size = 0;  // elements
-};
-// TRAIN:               "update", privacy.ring_bits x model.parameters: round(scale * omega * clip(new - old))
-// (protocols/update/quantizer.h)
+// TRAIN:               "update", privacy.ring_bits x model.parameters: round(scale * omega * clip(new - old)),
+// QuantizerOf
 //                      "counters", 64 x kTrainCounters: EncodeTrainCounters
-// VALIDATE, CALIBRATE: "counters", 64 x (2 * histogram_bins * slots): for each of HistogramSlots in order, the bins of
-// the
-//                      positives and then of the negatives
-std::vector<SumVector> SumVectors(const Experiment& experiment, SumKind kind, const std::vector<SumModel>& models);
+// VALIDATE, CALIBRATE: "counters", 64: eval::ScoreHistogram::Counters() of each of HistogramSlots, one after the other
+std::vector<secagg::VectorSpec> SumVectors(const Experiment& experiment, SumKind kind,
+                                           const std::vector<SumModel>& models);
+
+// Counters of one slot: positives by bin, negatives by bin, doubled wins, pairs (eval/federated/score_histogram.h).
+inline uint64_t HistogramCounters(const Experiment& experiment) {
+  return 2 * static_cast<uint64_t>(experiment.evaluation.histogram_bins) + 2;
+}
 
 // What one site adds to the second vector of a training round, and, summed, what the coordinator learns from it.
 struct TrainCounters {
@@ -84,5 +83,20 @@ struct HistogramSlot {
 //            chosen there, so that the numbers of the test split stay honest).
 // CALIBRATE: all models as one ensemble on the tuning split.
 std::vector<HistogramSlot> HistogramSlots(SumKind kind, const std::vector<SumModel>& models);
+
+// ---- all of it, for secagg ----
+
+struct SumName {
+  JobId job;
+  SumKind kind = SumKind::kTrain;
+  uint32_t round = 0;  // from 1; validation and calibration are round 1 of their kind
+  uint32_t attempt = 0;
+};
+
+// The parameters that every party of the sum derives. `plan` is the SHA-256 of the plan's document. Who may be in the
+// roster is sites.invited (nobody named: any site that the CA certifies). TRAIN: `models` is the one global model and
+// `weights` its flat values, as loaded; otherwise `weights` is not used.
+secagg::SumParams SumParamsOf(const Experiment& experiment, const Digest& plan, const SumName& name,
+                              const std::vector<SumModel>& models, absl::Span<const float> weights = {});
 
 }  // namespace cloister::plan
