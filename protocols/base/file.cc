@@ -59,13 +59,20 @@ absl::StatusOr<Bytes> ReadFile(const std::filesystem::path& path, uint64_t limit
 }
 
 absl::Status WriteFileAtomically(const std::filesystem::path& path, ByteView bytes, unsigned mode) {
+  return WriteFileAtomically(path, std::initializer_list<ByteView>{bytes}, mode);
+}
+
+absl::Status WriteFileAtomically(const std::filesystem::path& path, std::initializer_list<ByteView> pieces,
+                                 unsigned mode) {
   const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
   std::string temporary = (folder / fmt::format(".{}.XXXXXX", path.filename().string())).string();
   absl::Status status;
   {
     const Descriptor fd(mkostemp(temporary.data(), O_CLOEXEC));
     if (fd.get() < 0) return ErrnoStatus(errno, "cannot create a file in", folder);
-    status = WriteAll(fd.get(), bytes, path);
+    for (const ByteView piece : pieces) {
+      if (status.ok()) status = WriteAll(fd.get(), piece, path);
+    }
     if (status.ok() && fchmod(fd.get(), mode) != 0) status = ErrnoStatus(errno, "cannot set the mode of", path);
     if (status.ok() && fsync(fd.get()) != 0) status = ErrnoStatus(errno, "cannot sync", path);
   }

@@ -1,7 +1,7 @@
 #pragma once
 // SPDX-License-Identifier: Apache-2.0
-// One strict reader for every YAML or JSON file a person or a peer writes (JSON is YAML). Each field is named once, where it is
-// read; whatever was not read is an error. Errors read "file:line:column: what is wrong; what is allowed".
+// One strict reader for every YAML or JSON file a person or a peer writes (JSON is YAML). Each field is named once,
+// where it is read; whatever was not read is an error. Errors read "file:line:column: what is wrong; what is allowed".
 //
 //   StrictYaml root = ...;
 //   config.port = root.Int("port", 1, 65535);              // required
@@ -19,8 +19,8 @@
 
 namespace cloister {
 
-// A mapping in a document. Getters never fail by themselves: they note the first error, which Finish() of the root returns, and
-// return the default (or an empty value). Copies share the document. Not thread-safe.
+// A mapping in a document. Getters never fail by themselves: they note the first error, which Finish() of the root
+// returns, and return the default (or an empty value). Copies share the document. Not thread-safe.
 class StrictYaml {
  public:
   // INVALID_ARGUMENT: not YAML, not a mapping at the top, or more than 1 MiB. `file` is the name used in errors.
@@ -38,7 +38,8 @@ class StrictYaml {
   bool Bool(const std::string& key, std::optional<bool> otherwise = std::nullopt);
   // "90s", "15m", "2h" or "500ms"; in milliseconds.
   int64_t DurationMs(const std::string& key, std::optional<int64_t> otherwise = std::nullopt);
-  std::vector<std::string> TextList(const std::string& key, std::optional<std::vector<std::string>> otherwise = std::nullopt);
+  std::vector<std::string> TextList(const std::string& key,
+                                    std::optional<std::vector<std::string>> otherwise = std::nullopt);
 
   // A nested mapping; an absent one reads as empty when `required` is false.
   StrictYaml Map(const std::string& key, bool required = true);

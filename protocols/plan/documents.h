@@ -1,7 +1,8 @@
 #pragma once
 // SPDX-License-Identifier: Apache-2.0
-// The other documents that parties sign, as canonical JSON: a site's acceptance of a plan, and the manifest of a release. Signing and
-// verifying are crypto::Signer's and crypto::VerifySignature's; the domains to sign under are here.
+// The other documents that parties sign, as canonical JSON: a site's acceptance of a plan, and the manifest of a
+// release. Signing and verifying are crypto::Signer's and crypto::VerifySignature's; the domains to sign under are
+// here.
 
 #include <string>
 #include <vector>
@@ -27,24 +28,24 @@ Bytes AcceptanceDocument(const Acceptance& acceptance);
 absl::StatusOr<Acceptance> ParseAcceptance(const Bytes& document);
 
 struct ReleaseMember {
-  std::string id;    // "round-8"
-  Digest model;      // SHA-256 of its safetensors file
+  std::string id;  // "round-8"
+  Digest model;    // SHA-256 of its safetensors file
   uint64_t size_bytes = 0;
 };
 
 struct GateResult {
-  std::string rule;      // GateInWords
+  std::string rule;  // GateInWords
   std::string model_id;
-  std::string scope;     // "pooled" or a site id
-  std::string verdict;   // pass | fail | not_estimable
+  std::string scope;    // "pooled" or a site id
+  std::string verdict;  // pass | fail | not_estimable
   std::string detail;
 };
 
 // What a site verifies, re-validates, shows to a clinician and runs.
 struct ReleaseManifest {
   ReleaseId id;
-  std::string version;      // major.minor.patch.data
-  std::string device_uid;   // DICOM UID of this published version
+  std::string version;     // major.minor.patch.data
+  std::string device_uid;  // DICOM UID of this published version
   JobId job;
   Digest plan;
   Task task;
@@ -57,7 +58,7 @@ struct ReleaseManifest {
   std::vector<std::string> sites;  // that took part
   int rounds = 0;
   std::string code_version;
-  std::string published;     // UTC
+  std::string published;  // UTC
 };
 Bytes ReleaseDocument(const ReleaseManifest& manifest);
 absl::StatusOr<ReleaseManifest> ParseRelease(const Bytes& document);

@@ -1,7 +1,8 @@
 #pragma once
 // SPDX-License-Identifier: Apache-2.0
-// An experiment and, once frozen, the plan: the task, model, algorithm, schedule, privacy and gates that all parties agree on. Its canonical
-// JSON is what the sponsor signs, what a site approves by digest, and the only source of security parameters at a site.
+// An experiment and, once frozen, the plan: the task, model, algorithm, schedule, privacy and gates that all parties
+// agree on. Its canonical JSON is what the sponsor signs, what a site approves by digest, and the only source of
+// security parameters at a site.
 
 #include <cstdint>
 #include <functional>
@@ -18,8 +19,8 @@ struct Model {
   std::string architecture;  // resnet18, resnet34, unet_small, torchscript
   std::string init;          // he_normal
   uint64_t seed = 0;
-  Digest initial_model;      // SHA-256 of the safetensors file all sites start from; set when the plan is frozen
-  uint64_t parameters = 0;   // number of float32 values in it; set when the plan is frozen
+  Digest initial_model;     // SHA-256 of the safetensors file all sites start from; set when the plan is frozen
+  uint64_t parameters = 0;  // number of float32 values in it; set when the plan is frozen
 };
 
 struct Optimizer {
@@ -42,21 +43,21 @@ struct Algorithm {
 };
 
 struct Sites {
-  int minimum = 5;               // survivors a sum needs, at least 3; also how many must accept
-  int maximum = 64;              // the most that may take part; fixes the quantizer's scale
+  int minimum = 5;                   // survivors a sum needs, at least 3; also how many must accept
+  int maximum = 64;                  // the most that may take part; fixes the quantizer's scale
   std::vector<std::string> invited;  // site ids; empty: every enrolled site
-  int64_t invitation_ms = 0;     // how long to wait for answers once the minimum has accepted
-  int64_t deadline_ms = 0;       // for each phase of a round
+  int64_t invitation_ms = 0;         // how long to wait for answers once the minimum has accepted
+  int64_t deadline_ms = 0;           // for each phase of a round
 };
 
 struct Privacy {
   std::string secure_aggregation;  // required (the only value there is)
   int colluders = 0;               // sites that may collude with the coordinator; at most (minimum - 1) / 3
   int ring_bits = 32;
-  double clip = 16.0;              // bound of one element of an update
-  double clip_norm = 0;            // L2 bound of a whole update; 0: none
-  uint64_t weight_cap = 0;         // samples above this do not raise a site's weight
-  int minimum_cell = 10;           // counts below are suppressed in what a site sends about itself
+  double clip = 16.0;       // bound of one element of an update
+  double clip_norm = 0;     // L2 bound of a whole update; 0: none
+  uint64_t weight_cap = 0;  // samples above this do not raise a site's weight
+  int minimum_cell = 10;    // counts below are suppressed in what a site sends about itself
 };
 
 struct Evaluation {
@@ -67,12 +68,12 @@ struct Evaluation {
 };
 
 struct Gate {
-  std::string metric;       // auc | sensitivity | specificity
-  bool per_site = false;    // else pooled over all sites
-  std::string versus;       // "" or local_only
-  double at_least = 0;      // versus == "": the bound
-  double margin = 0;        // versus == local_only: non-inferiority margin
-  std::string statistic;    // estimate | lower_bound
+  std::string metric;     // auc | sensitivity | specificity
+  bool per_site = false;  // else pooled over all sites
+  std::string versus;     // "" or local_only
+  double at_least = 0;    // versus == "": the bound
+  double margin = 0;      // versus == local_only: non-inferiority margin
+  std::string statistic;  // estimate | lower_bound
 };
 
 struct EnsembleRule {
@@ -98,8 +99,10 @@ struct Experiment {
 // Gives the text of the task file called `name`, or NOT_FOUND with the names there are.
 using TaskLoader = std::function<absl::StatusOr<std::string>(const std::string& name)>;
 
-// Reads what a study coordinator wrote, with defaults filled in. INVALID_ARGUMENT: "file:line:column: ...; allowed: ...".
-absl::StatusOr<Experiment> ParseExperiment(const std::string& text, const std::string& file, const TaskLoader& load_task);
+// Reads what a study coordinator wrote, with defaults filled in. INVALID_ARGUMENT: "file:line:column: ...; allowed:
+// ...".
+absl::StatusOr<Experiment> ParseExperiment(const std::string& text, const std::string& file,
+                                           const TaskLoader& load_task);
 
 // The frozen plan: canonical JSON with every field, the task inside. Sorted keys, no spaces.
 Bytes PlanDocument(const Experiment& experiment);

@@ -1,7 +1,8 @@
 #pragma once
 // SPDX-License-Identifier: Apache-2.0
-// A task: what is predicted from what. One YAML file in models/tasks is one clinical task; every site and the coordinator mean the
-// same by it because its canonical form is part of the plan's digest. Says nothing about models or schedules (experiment.h).
+// A task: what is predicted from what. One YAML file in models/tasks is one clinical task; every site and the
+// coordinator mean the same by it because its canonical form is part of the plan's digest. Says nothing about models or
+// schedules (experiment.h).
 
 #include <cstdint>
 #include <string>
@@ -22,7 +23,7 @@ struct CodedConcept {
 
 // Which studies in a PACS belong to the task.
 struct Selection {
-  std::vector<std::string> modalities;   // any of: CR, DX
+  std::vector<std::string> modalities;      // any of: CR, DX
   std::vector<std::string> view_positions;  // any of: PA, AP; empty: any
 };
 
@@ -30,11 +31,11 @@ struct Selection {
 struct Preprocessing {
   int rows = 0;
   int columns = 0;
-  int channels = 1;            // 1 or 3
-  std::string window;          // percentile | full
+  int channels = 1;             // 1 or 3
+  std::string window;           // percentile | full
   double lower_percentile = 0;  // percent, used by window: percentile
   double upper_percentile = 100;
-  std::string fit;             // letterbox | stretch | crop
+  std::string fit;  // letterbox | stretch | crop
 };
 
 struct Label {
@@ -44,20 +45,20 @@ struct Label {
 };
 
 struct Task {
-  std::string name;                  // identifier
-  std::string title_en;              // for people
+  std::string name;      // identifier
+  std::string title_en;  // for people
   std::string title_zh;
-  std::string condition_en;          // "pneumonia", as it stands in a sentence
+  std::string condition_en;  // "pneumonia", as it stands in a sentence
   std::string condition_zh;
   Selection selection;
   Preprocessing preprocessing;
   Label label;
-  std::string head;                  // binary
-  std::string loss;                  // bce
-  bool balance_classes = true;       // weight the positive class by negatives / positives
-  bool flip_horizontal = false;      // augmentation that the anatomy allows
-  CodedConcept finding;              // what the SR says is present or absent
-  CodedConcept procedure;            // what was reported on
+  std::string head;              // binary
+  std::string loss;              // bce
+  bool balance_classes = true;   // weight the positive class by negatives / positives
+  bool flip_horizontal = false;  // augmentation that the anatomy allows
+  CodedConcept finding;          // what the SR says is present or absent
+  CodedConcept procedure;        // what was reported on
 };
 
 // Reads a task from the mapping of a task file or of a plan. Errors are noted on `yaml`.

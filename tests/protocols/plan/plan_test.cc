@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "protocols/base/file.h"
+#include "protocols/plan/documents.h"
+#include "protocols/plan/experiment.h"
+
+namespace cloister::plan {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr char kTask[] = R"(
+task: chest_pneumonia
+title_en: Pneumonia
+title_zh: 肺炎
+condition_en: pneumonia
+condition_zh: 肺炎
+selection: {modalities: [CR, DX]}
+preprocessing: {rows: 96, columns: 96}
+label: {column: label, positive: pneumonia, negative: normal}
+head: binary
+finding: {value: "233604007", scheme: SCT, meaning: Pneumonia}
+procedure: {value: "399208008", scheme: SCT, meaning: Plain X-ray of chest}
+)";
+
+constexpr char kExperiment[] = R"(
+experiment: chest-2026
+task: chest_pneumonia
+model: {architecture: resnet18, seed: 7}
+algorithm: {name: fedavg, rounds: 8, optimizer: {name: adamw, lr: 3.0e-4}}
+sites: {minimum: 3, deadline: 2h}
+gates:
+  - {metric: auc, at_least: 0.7}
+  - {metric: auc, versus: local_only, per_site: true, margin: 0.02}
+)";
+
+absl::StatusOr<std::string> LoadTask(const std::string& name) {
+  if (name == "chest_pneumonia") return std::string(kTask);
+  return absl::NotFoundError("there is no task '" + name + "'; allowed: chest_pneumonia");
+}
+
+absl::StatusOr<Experiment> Parse(const std::string& text) {
+  return ParseExperiment(text, "e.yaml", LoadTask);
+}
+
+std::string Replaced(std::string text, const std::string& from, const std::string& to) {
+  const size_t at = text.find(from);
+  EXPECT_NE(at, std::string::npos) << from;
+  return text.replace(at, from.size(), to);
+}
+
+TEST(ExperimentTest, FillsInDefaults) {
+  const auto experiment = Parse(kExperiment);
+  ASSERT_TRUE(experiment.ok()) << experiment.status();
+  EXPECT_EQ(experiment->algorithm.baseline_epochs, 8);
+  EXPECT_EQ(experiment->sites.deadline_ms, 7'200'000);
+  EXPECT_EQ(experiment->privacy.minimum_cell, 10);
+  EXPECT_EQ(experiment->task.title_zh, "肺炎");
+}
+
+TEST(ExperimentTest, APlanReadsBackAsItselfAndHasOneForm) {
+  Experiment experiment = Parse(kExperiment).value();
+  experiment.model.parameters = 11'000'000;
+  const Bytes document = PlanDocument(experiment);
+  const auto again = ParsePlan(document);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(PlanDocument(*again), document);
+  EXPECT_FALSE(ParsePlan(document + " ").ok());
+  EXPECT_FALSE(ParsePlan(Replaced(document, "\"ring_bits\":32", "\"ring_bits\":32.0")).ok());
+}
+
+TEST(ExperimentTest, EveryTruncatedPlanIsRefused) {
+  const Bytes document = PlanDocument(Parse(kExperiment).value());
+  for (size_t size = 0; size < document.size(); ++size) EXPECT_FALSE(ParsePlan(document.substr(0, size)).ok()) << size;
+}
+
+TEST(ExperimentTest, ATypoIsShownWithLineColumnAndWhatIsAllowed) {
+  const auto error = [](const std::string& from, const std::string& to) {
+    return std::string(Parse(Replaced(kExperiment, from, to)).status().message());
+  };
+  EXPECT_EQ(error("resnet18", "resnet81"),
+            "e.yaml:4:23: 'architecture' cannot be 'resnet81' (did you mean 'resnet18'?); allowed: resnet18, resnet34, "
+            "unet_small, torchscript");
+  EXPECT_THAT(error("rounds: 8", "round: 8"), HasSubstr("'rounds' is missing"));
+  EXPECT_THAT(error("minimum: 3", "minimum: 2"), HasSubstr("'minimum' must be a whole number from 3 to 64"));
+  EXPECT_THAT(error("task: chest_pneumonia", "task: chest"), HasSubstr("allowed: chest_pneumonia"));
+  EXPECT_THAT(error("deadline: 2h", "deadline: 2"), HasSubstr("must be a duration"));
+  EXPECT_THAT(error("per_site: true, ", ""), HasSubstr("per_site: true"));
+  EXPECT_THAT(error("sites:", "privacy: {colluders: 1}\nsites:"), HasSubstr("'colluders'"));
+}
+
+TEST(ExperimentTest, WithoutAGateThereIsNoExperiment) {
+  EXPECT_THAT(std::string(Parse(Replaced(kExperiment, "gates:", "gates: []\nevaluation:")).status().message()),
+              HasSubstr("gates"));
+}
+
+TEST(TaskTest, EveryTaskThatShipsIsValidAndRoundTrips) {
+  int tasks = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(CLOISTER_TASKS_DIR)) {
+    const auto task = ParseTask(ReadFile(entry.path()).value(), entry.path().filename().string());
+    ASSERT_TRUE(task.ok()) << task.status();
+    EXPECT_EQ(task->name, entry.path().stem().string());
+    EXPECT_EQ(TaskJson(ParseTask(TaskJson(*task), "json").value()), TaskJson(*task));
+    ++tasks;
+  }
+  EXPECT_GT(tasks, 0);
+}
+
+TEST(DocumentsTest, AnAcceptanceReadsBack) {
+  const Acceptance acceptance{Digest(), SiteId::Parse("site-a").value(), Bytes(32, 'k')};
+  const auto again = ParseAcceptance(AcceptanceDocument(acceptance));
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->site, acceptance.site);
+  EXPECT_EQ(again->sealing_key, acceptance.sealing_key);
+  EXPECT_FALSE(ParseAcceptance(AcceptanceDocument({Digest(), acceptance.site, Bytes(31, 'k')})).ok());
+}
+
+ReleaseManifest Manifest() {
+  ReleaseManifest manifest;
+  manifest.id = ReleaseId::Parse("chest-1").value();
+  manifest.version = "1.0.0.1";
+  manifest.device_uid = "2.25.1";
+  manifest.job = JobId::Parse("job-1").value();
+  manifest.task = ParseTask(kTask, "t").value();
+  manifest.architecture = "resnet18";
+  manifest.members = {{"round-8", Digest(), 42}};
+  manifest.combiner = "mean_probability";
+  manifest.operating_point = 0.4375;
+  manifest.operating_point_rule = "youden";
+  manifest.gates = {{"auc \"quoted\"", "round-8", "pooled", "pass", "0.91 >= 0.70"}};
+  manifest.sites = {"a", "b", "c"};
+  return manifest;
+}
+
+TEST(DocumentsTest, AReleaseReadsBackAndEveryTruncationIsRefused) {
+  const Bytes document = ReleaseDocument(Manifest());
+  const auto again = ParseRelease(document);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->operating_point, 0.4375);
+  EXPECT_EQ(again->gates[0].rule, "auc \"quoted\"");
+  for (size_t size = 0; size < document.size(); ++size) EXPECT_FALSE(ParseRelease(document.substr(0, size)).ok());
+}
+
+TEST(DocumentsTest, AReleaseThatSaysTooMuchIsRefused) {
+  const Bytes document = ReleaseDocument(Manifest());
+  EXPECT_FALSE(ParseRelease(Replaced(document, "\"rounds\":0", "\"rounds\":0,\"extra\":1")).ok());
+  EXPECT_FALSE(ParseRelease(Replaced(document, "0.4375", "1.5")).ok());
+  EXPECT_FALSE(ParseRelease(Replaced(document, "chest-1", "../etc")).ok());
+}
+
+}  // namespace
+}  // namespace cloister::plan
