@@ -40,7 +40,7 @@ class Layout {
 
   Layout() = default;  // no tensors
   // In any order; the result is sorted by name (as bytes). INVALID_ARGUMENT: a name that is empty, double, longer than
-  // kMaxNameBytes or holds a control character; one of the limits above is passed.
+  // kMaxNameBytes, not printable ASCII or "__metadata__" (the file format's own); one of the limits above is passed.
   static absl::StatusOr<Layout> Create(std::vector<NamedShape> tensors);
 
   const std::vector<Tensor>& tensors() const { return tensors_; }

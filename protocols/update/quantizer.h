@@ -23,8 +23,8 @@ struct QuantPlan {
   uint32_t sites = 0;       // the most that are ever added
   uint64_t slack = 0;       // room for noise: 8 sigma of the summed noise, in ring units
 
-  // The largest scale that keeps the rule. INVALID_ARGUMENT: a clip that is not finite and positive, no site, another
-  // ring width; FAILED_PRECONDITION: not even scale * clip >= 1 fits ("40000 sites need more than 16 bits").
+  // The largest scale that keeps the rule. INVALID_ARGUMENT: a clip outside [1e-30, 1e30], no site, another ring width;
+  // FAILED_PRECONDITION: not even scale * clip >= 1 fits ("40000 sites need more than 16 bits").
   static absl::StatusOr<QuantPlan> Choose(uint32_t sites, double clip, uint32_t ring_bits = 32, uint64_t slack = 0);
 
   // INVALID_ARGUMENT: a field is out of range; FAILED_PRECONDITION: the rule is broken. For plans that came by wire.
