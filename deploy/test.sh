@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Installs what is missing, builds everything, and runs every test: first what links no LibTorch under AddressSanitizer and UBSan,
+# then the Release build with the end-to-end tests. Real images are used where ../shared/data is present.
+#
+#   deploy/test.sh            everything
+#   deploy/test.sh --quick    the Release build's tests only
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+quick=no
+case "${1:-}" in
+  "") ;;
+  --quick) quick=yes ;;
+  -h | --help) sed -n '3,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  *) echo "unknown option '$1'; see deploy/test.sh --help" >&2; exit 2 ;;
+esac
+
+deploy/packages.sh test
+jobs=$(nproc)
+export CTEST_OUTPUT_ON_FAILURE=1 CTEST_PARALLEL_LEVEL=$jobs
+
+if [[ $quick == no ]]; then
+  echo "== AddressSanitizer and UBSan, without LibTorch"
+  cmake --preset asan >/dev/null
+  cmake --build --preset asan -- -j"$jobs"
+  ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 ctest --preset asan -LE e2e
+fi
+
+echo "== Release"
+cmake --preset release >/dev/null
+cmake --build --preset release -- -j"$jobs"
+ctest --preset release
