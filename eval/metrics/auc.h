@@ -9,6 +9,14 @@
 
 namespace cloister::eval {
 
+// The statistic in whole numbers: `doubled_wins` = 2 * (pairs that the positive wins) + ties, of `pairs` = positives *
+// negatives.
+struct PairWins {
+  uint64_t doubled_wins = 0;
+  uint64_t pairs = 0;
+};
+PairWins CountPairWins(CaseSpan cases);
+
 // In [0, 1]. kNoCases; kOneClass: never 0.5. O(n log n).
 Estimable<double> Auc(CaseSpan cases);
 

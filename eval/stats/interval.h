@@ -19,9 +19,12 @@ namespace cloister::eval {
 Estimable<Estimate> EstimateMetric(const Metric& metric, CaseSpan cases, double threshold,
                                    const BootstrapOptions& bootstrap = {});
 
-// Metric of `cases` minus metric of the other model on the same cases, paired. AUC: DeLong's covariance; if that
-// variance is 0 though the scores differ, the intervals of both are combined (MOVER, Zou and Donner 2008). Others: the
-// patient bootstrap. Identical scores: 0 with no width.
+// Metric of `cases` minus metric of the other model on the same cases, paired. Identical scores and thresholds: 0 with
+// no width.
+//   AUC           DeLong's covariance; if that variance is 0, the intervals of both are combined (MOVER, Zou and Donner
+//   2008) sens, spec    Newcombe's method 10 where every patient has one case else          the patient bootstrap;
+//   kTooFewPatients when all its replicates agree
+// Requires equal lengths.
 Estimable<Estimate> EstimateDifference(const Metric& metric, CaseSpan cases, absl::Span<const double> other_scores,
                                        double threshold, double other_threshold,
                                        const BootstrapOptions& bootstrap = {});

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "eval/metrics/confusion.h"
+
+namespace cloister::eval {
+namespace {
+
+Estimable<double> Share(uint64_t part, uint64_t whole, Reason if_empty) {
+  if (whole == 0) {
+    return if_empty;
+  }
+  return static_cast<double>(part) / static_cast<double>(whole);
+}
+
+}  // namespace
+
+Confusion CountConfusion(CaseSpan cases, double threshold) {
+  Confusion table;
+  for (const Case& one : cases) {
+    const bool called = one.score >= threshold;
+    if (one.label) {
+      ++(called ? table.true_positives : table.false_negatives);
+    } else {
+      ++(called ? table.false_positives : table.true_negatives);
+    }
+  }
+  return table;
+}
+
+Estimable<double> Sensitivity(const Confusion& table) {
+  return Share(table.true_positives, table.positives(), Reason::kNoPositives);
+}
+
+Estimable<double> Specificity(const Confusion& table) {
+  return Share(table.true_negatives, table.negatives(), Reason::kNoNegatives);
+}
+
+Estimable<double> Ppv(const Confusion& table) {
+  return Share(table.true_positives, table.true_positives + table.false_positives, Reason::kNoCalls);
+}
+
+Estimable<double> Npv(const Confusion& table) {
+  return Share(table.true_negatives, table.true_negatives + table.false_negatives, Reason::kNoCalls);
+}
+
+}  // namespace cloister::eval

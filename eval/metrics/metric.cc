@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "eval/metrics/metric.h"
+
+#include "eval/metrics/auc.h"
+#include "eval/metrics/calibration.h"
+#include "eval/metrics/confusion.h"
+#include "eval/metrics/roc.h"
+
+namespace cloister::eval {
+namespace {
+
+// A function of the cases, or of the table at the threshold, as a Metric wants it.
+template <Estimable<double> (*kFunction)(CaseSpan)>
+Estimable<double> OfScores(CaseSpan cases, double /*threshold*/) {
+  return kFunction(cases);
+}
+
+template <Estimable<double> (*kFunction)(const Confusion&)>
+Estimable<double> OfTable(CaseSpan cases, double threshold) {
+  return kFunction(CountConfusion(cases, threshold));
+}
+
+Estimable<double> EceEqualWidth(CaseSpan cases) {
+  return ExpectedCalibrationError(EqualWidthBins(cases));
+}
+Estimable<double> EceEqualMass(CaseSpan cases) {
+  return ExpectedCalibrationError(EqualMassBins(cases));
+}
+
+constexpr Metric kMetrics[] = {
+    {"auc", true, false, OfScores<Auc>},
+    {"average_precision", true, false, OfScores<AveragePrecision>},
+    {"sensitivity", true, true, OfTable<Sensitivity>},
+    {"specificity", true, true, OfTable<Specificity>},
+    {"ppv", true, true, OfTable<Ppv>},
+    {"npv", true, true, OfTable<Npv>},
+    {"brier", false, false, OfScores<Brier>},
+    {"log_loss", false, false, OfScores<LogLoss>},
+    {"ece_equal_width", false, false, OfScores<EceEqualWidth>},
+    {"ece_equal_mass", false, false, OfScores<EceEqualMass>},
+};
+
+}  // namespace
+
+absl::Span<const Metric> AllMetrics() {
+  return kMetrics;
+}
+
+const Metric* FindMetric(std::string_view name) {
+  for (const Metric& metric : kMetrics) {
+    if (metric.name == name) {
+      return &metric;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace cloister::eval
