@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: Apache-2.0
+// The phases of an experiment; the sums inside them are in machine_sums.cc, what can be seen of them in
+// machine_views.cc.
+#include "coordinator/rounds/machine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <type_traits>
+
+#include "protocols/wire/names.h"
+
+namespace cloister::coordinator {
+namespace {
+
+template <typename S>
+constexpr bool kHoldsSum =
+    std::is_same_v<S, Training> || std::is_same_v<S, Validating> || std::is_same_v<S, Calibrating>;
+template <typename S>
+constexpr bool kEnded = std::is_same_v<S, Released> || std::is_same_v<S, Failed> || std::is_same_v<S, Aborted>;
+template <typename E>
+constexpr bool kSumEvent = std::is_same_v<E, SumAnswered> || std::is_same_v<E, SiteFailed> ||
+                           std::is_same_v<E, SiteHeard> || std::is_same_v<E, PhaseClosed> ||
+                           std::is_same_v<E, SumBroken> || std::is_same_v<E, SumFinished> || std::is_same_v<E, Tick>;
+template <typename E>
+constexpr bool kAnyEvent =
+    std::is_same_v<E, AbortRequested> || std::is_same_v<E, SummaryCame> || std::is_same_v<E, SiteHeard>;
+
+}  // namespace
+
+ExperimentMachine::ExperimentMachine(const plan::Experiment& experiment, absl::Time now)
+    : rules_(experiment.sites),
+      rounds_(static_cast<uint32_t>(experiment.algorithm.rounds)),
+      now_(now),
+      state_(Inviting{now, {}}) {
+  for (const std::string& site : rules_.invited) {
+    if (absl::StatusOr<SiteId> id = SiteId::Parse(site); id.ok()) {
+      sites_[*std::move(id)] = {};
+    }
+  }
+}
+
+absl::StatusOr<Step> ExperimentMachine::Handle(absl::Time now, const Event& event) {
+  now_ = absl::FromUnixMillis(absl::ToUnixMillis(now));  // as facts keep it
+  return std::visit([this](auto& state, const auto& happened) { return On(state, happened); }, state_, event);
+}
+
+template <typename S, typename E>
+ExperimentMachine::Result ExperimentMachine::On(S& state, const E& event) {
+  if constexpr (kHoldsSum<S> && kSumEvent<E>) {
+    return OnSum(state.sum, event);
+  } else if constexpr (!kEnded<S> && kAnyEvent<E>) {
+    return OnAny(event);
+  } else if constexpr (std::is_same_v<E, Tick> || std::is_same_v<E, SiteKnown> || std::is_same_v<E, SiteHeard>) {
+    return Step{};  // says nothing new here
+  } else if constexpr (std::is_same_v<E, SumAnswered> || std::is_same_v<E, SiteFailed>) {
+    return absl::AbortedError(fmt::format("that step is over: {}", Message()));
+  } else {
+    return absl::FailedPreconditionError(fmt::format("{} does not fit now: {}", NameOf(Event(event)), Message()));
+  }
+}
+
+Step ExperimentMachine::Changed(const Event& event) const {
+  return Step{{Fact{now_, event}}, {}};
+}
+
+ExperimentMachine::Result ExperimentMachine::Fail(std::string reason, Step step) {
+  step.notes.push_back("failed: " + reason);
+  state_ = Failed{std::move(reason)};
+  return step;
+}
+
+// ---- Inviting ----
+
+ExperimentMachine::Result ExperimentMachine::On(Inviting&, const SiteKnown& event) {
+  if (!rules_.invited.empty() || sites_.count(event.site) > 0) {
+    return Step{};
+  }
+  sites_[event.site] = {};
+  Step step = Changed(event);
+  step.notes.push_back(event.site.value() + " is invited");
+  return step;
+}
+
+ExperimentMachine::Result ExperimentMachine::On(Inviting& state, const SiteAccepted& event) {
+  const auto site = sites_.find(event.site);
+  if (site == sites_.end()) {
+    return absl::PermissionDeniedError(event.site.value() + " is not invited");
+  }
+  if (site->second.accepted) {
+    return Step{};
+  }
+  if (site->second.refusal && *site->second.refusal != wire::RefusalReason::kNotApproved) {
+    return absl::FailedPreconditionError(
+        fmt::format("{} has already refused: {}", event.site.value(), wire::NameOf(*site->second.refusal)));
+  }
+  if (static_cast<int>(Accepted().size()) >= rules_.maximum) {
+    return absl::FailedPreconditionError(fmt::format("{} sites take part already, the plan's maximum", rules_.maximum));
+  }
+  site->second.accepted = true;
+  site->second.refusal.reset();
+  Step step = Changed(event);
+  step.notes.push_back(event.site.value() + " takes part");
+  return MaybeStart(state, std::move(step));
+}
+
+ExperimentMachine::Result ExperimentMachine::On(Inviting& state, const SiteRefused& event) {
+  const auto site = sites_.find(event.site);
+  if (site == sites_.end()) {
+    return absl::PermissionDeniedError(event.site.value() + " is not invited");
+  }
+  if (site->second.accepted) {
+    return absl::FailedPreconditionError(event.site.value() + " has already accepted");
+  }
+  if (site->second.refusal == event.reason) {
+    return Step{};
+  }
+  site->second.refusal = event.reason;
+  Step step = Changed(event);
+  step.notes.push_back(event.reason == wire::RefusalReason::kNotApproved
+                           ? event.site.value() + " waits for approval by the site"
+                           : fmt::format("{} refuses: {}", event.site.value(), wire::NameOf(event.reason)));
+  return MaybeStart(state, std::move(step));
+}
+
+ExperimentMachine::Result ExperimentMachine::On(Inviting& state, const Tick& event) {
+  const bool over = state.enough_since && now_ >= *state.enough_since + absl::Milliseconds(rules_.invitation_ms);
+  if (!over) {
+    return Step{};
+  }
+  return MaybeStart(state, Changed(event));
+}
+
+// Starts once enough sites take part and nobody's answer is waited for. "Not approved yet" is not an answer.
+ExperimentMachine::Result ExperimentMachine::MaybeStart(Inviting& state, Step step) {
+  const SiteSet accepted = Accepted();
+  if (static_cast<int>(accepted.size()) < rules_.minimum) {
+    return step;
+  }
+  if (!state.enough_since) {
+    state.enough_since = now_;
+  }
+  const bool all_answered = std::all_of(sites_.begin(), sites_.end(), [](const auto& entry) {
+    const Participant& site = entry.second;
+    return site.accepted || (site.refusal && *site.refusal != wire::RefusalReason::kNotApproved);
+  });
+  // Where the plan names nobody, more sites may still enrol: the invitation runs its time unless the maximum is
+  // reached.
+  const bool complete = rules_.invited.empty() ? static_cast<int>(accepted.size()) >= rules_.maximum : all_answered;
+  const bool over = now_ >= *state.enough_since + absl::Milliseconds(rules_.invitation_ms);
+  if (!complete && !over) {
+    return step;
+  }
+  step.notes.push_back(fmt::format("{} sites take part; each trains alone first", accepted.size()));
+  state_ = Baselines{accepted, now_ + absl::Milliseconds(rules_.deadline_ms)};
+  return step;
+}
+
+// ---- Baselines ----
+
+ExperimentMachine::Result ExperimentMachine::TakeBaseline(const BaselineDone& event) {
+  if (!IsParticipant(event.site)) {
+    return absl::PermissionDeniedError(event.site.value() + " does not take part");
+  }
+  Participant& site = sites_[event.site];
+  if (site.baseline_done) {
+    return Step{};
+  }
+  site.baseline_done = true;
+  site.baseline_shared = event.shared;
+  site.failure.reset();
+  Step step = Changed(event);
+  step.notes.push_back(fmt::format("{}: local-only baseline ready, {}", event.site.value(),
+                                   event.shared ? "sealed for the others" : "kept at the site"));
+  return step;
+}
+
+ExperimentMachine::Result ExperimentMachine::On(Baselines& state, const BaselineDone& event) {
+  CLOISTER_ASSIGN_OR_RETURN(Step step, TakeBaseline(event));
+  state.waiting.erase(event.site);
+  return step.facts.empty() ? step : MaybeTrain(state, std::move(step));
+}
+
+ExperimentMachine::Result ExperimentMachine::On(Training&, const BaselineDone& event) {
+  return TakeBaseline(event);
+}
+
+ExperimentMachine::Result ExperimentMachine::On(Baselines& state, const SiteFailed& event) {
+  if (event.sum) {
+    return absl::AbortedError("that step is over");
+  }
+  if (state.waiting.erase(event.site) == 0) {
+    return Step{};
+  }
+  sites_[event.site].failure = event.reason;
+  Step step = Changed(event);
+  step.notes.push_back(fmt::format("{}: no baseline: {}", event.site.value(), wire::NameOf(event.reason)));
+  return MaybeTrain(state, std::move(step));
+}
+
+ExperimentMachine::Result ExperimentMachine::On(Baselines& state, const Tick& event) {
+  if (now_ < state.deadline) {
+    return Step{};
+  }
+  Step step = Changed(event);
+  for (const SiteId& site : state.waiting) {
+    sites_[site].away = true;
+    step.notes.push_back(site.value() + ": no baseline before the deadline");
+  }
+  state.waiting.clear();
+  return MaybeTrain(state, std::move(step));
+}
+
+ExperimentMachine::Result ExperimentMachine::MaybeTrain(Baselines& state, Step step) {
+  if (state.waiting.empty()) {
+    StartSum(plan::SumKind::kTrain, 1, 0, step);
+  }
+  return step;
+}
+
+// ---- Summarising, Deciding, Publishing, Released ----
+
+ExperimentMachine::Result ExperimentMachine::On(Summarising& state, const SummaryCame& event) {
+  if (!IsParticipant(event.site)) {
+    return absl::PermissionDeniedError(event.site.value() + " does not take part");
+  }
+  if (sites_[event.site].summary) {
+    return Step{};
+  }
+  sites_[event.site].summary = true;
+  state.waiting.erase(event.site);
+  return MaybeDecide(state, Changed(event));
+}
+
+ExperimentMachine::Result ExperimentMachine::On(Summarising& state, const Tick& event) {
+  if (now_ < state.deadline) {
+    return Step{};
+  }
+  Step step = Changed(event);
+  for (const SiteId& site : state.waiting) {
+    step.notes.push_back(site.value() + ": no summary before the deadline");
+  }
+  state.waiting.clear();
+  return MaybeDecide(state, std::move(step));
+}
+
+ExperimentMachine::Result ExperimentMachine::MaybeDecide(Summarising& state, Step step) {
+  if (state.waiting.empty()) {
+    state_ = Deciding{};
+  }
+  return step;
+}
+
+ExperimentMachine::Result ExperimentMachine::On(Deciding&, const Decided& event) {
+  Step step = Changed(event);
+  if (event.members.empty()) {
+    return Fail(event.note, std::move(step));
+  }
+  members_ = event.members;
+  step.notes.push_back(event.note);
+  StartSum(plan::SumKind::kCalibrate, 1, 0, step);
+  return step;
+}
+
+ExperimentMachine::Result ExperimentMachine::On(Deciding&, const WorkFailed& event) {
+  return Fail(event.why, Changed(event));
+}
+
+ExperimentMachine::Result ExperimentMachine::On(Publishing&, const Published& event) {
+  Step step = Changed(event);
+  step.notes.push_back("released: " + event.release.value());
+  state_ = Released{event.release, Accepted()};
+  return step;
+}
+
+ExperimentMachine::Result ExperimentMachine::On(Publishing&, const WorkFailed& event) {
+  return Fail(event.why, Changed(event));
+}
+
+ExperimentMachine::Result ExperimentMachine::On(Released& state, const ReleaseAnswered& event) {
+  if (!IsParticipant(event.site)) {
+    return absl::PermissionDeniedError(event.site.value() + " does not take part");
+  }
+  if (event.state == wire::ReleaseState::kOffered || state.pending.erase(event.site) == 0) {
+    return Step{};  // later changes of mind are the registry's
+  }
+  return Changed(event);
+}
+
+// ---- in any state ----
+
+ExperimentMachine::Result ExperimentMachine::OnAny(const AbortRequested& event) {
+  Step step = Changed(event);
+  step.notes.push_back("aborted: " + event.reason);
+  state_ = Aborted{event.reason};
+  return step;
+}
+
+ExperimentMachine::Result ExperimentMachine::OnAny(const SummaryCame& event) {
+  if (!std::holds_alternative<Validating>(state_)) {
+    return absl::FailedPreconditionError("no validation is going on: " + Message());
+  }
+  if (!IsParticipant(event.site)) {
+    return absl::PermissionDeniedError(event.site.value() + " does not take part");
+  }
+  if (sites_[event.site].summary) {
+    return Step{};
+  }
+  sites_[event.site].summary = true;
+  return Changed(event);
+}
+
+ExperimentMachine::Result ExperimentMachine::OnAny(const SiteHeard& event) {
+  if (!IsAway(event.site)) {
+    return Step{};
+  }
+  sites_[event.site].away = false;
+  return Changed(event);
+}
+
+}  // namespace cloister::coordinator

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a secure sum goes through its phases, loses sites, is tried again, and what comes after it.
+#include <fmt/format.h>
+
+#include "coordinator/rounds/machine.h"
+#include "protocols/wire/names.h"
+
+namespace cloister::coordinator {
+namespace {
+
+std::string Sentence(const SiteSet& sites) {
+  std::string text;
+  for (const SiteId& site : sites) {
+    text += (text.empty() ? "" : ", ") + site.value();
+  }
+  return text;
+}
+
+}  // namespace
+
+void ExperimentMachine::StartSum(plan::SumKind kind, uint32_t round, uint32_t attempt, Step& step) {
+  Sum sum;
+  sum.key = {kind, round, attempt};
+  sum.expected = Accepted();
+  for (const SiteId& site : sum.expected) {
+    sites_[site].failure.reset();
+    if (!sites_[site].away) {
+      sum.awaited.insert(site);
+    }
+  }
+  // With too few sites there is nothing to gain by not waiting for the others.
+  if (static_cast<int>(sum.awaited.size()) < rules_.minimum) {
+    sum.awaited = sum.expected;
+  }
+  sum.started = now_;
+  sum.deadline = now_ + absl::Milliseconds(rules_.deadline_ms);
+  step.notes.push_back(NameOf(sum.key) + " starts");
+  switch (kind) {
+    case plan::SumKind::kTrain:
+      round_ = round;
+      state_ = Training{std::move(sum)};
+      break;
+    case plan::SumKind::kValidate:
+      state_ = Validating{std::move(sum)};
+      break;
+    case plan::SumKind::kCalibrate:
+      state_ = Calibrating{std::move(sum)};
+      break;
+  }
+}
+
+absl::Status ExperimentMachine::CheckCurrent(const Sum& sum, const SumKey& key) const {
+  if (sum.key != key) {
+    return absl::AbortedError(fmt::format("{} is over; now: {}", NameOf(key), NameOf(sum.key)));
+  }
+  return absl::OkStatus();
+}
+
+void ExperimentMachine::CloseIfComplete(Sum& sum) {
+  if (sum.awaited.empty() && !sum.finishing) {
+    sum.closing = true;
+  }
+}
+
+ExperimentMachine::Result ExperimentMachine::OnSum(Sum& sum, const SumAnswered& event) {
+  CLOISTER_RETURN_IF_ERROR(CheckCurrent(sum, event.sum));
+  if (sum.phase != event.phase || sum.closing || sum.finishing) {
+    return absl::AbortedError(fmt::format("{}: phase {} is over", NameOf(sum.key), wire::NameOf(event.phase)));
+  }
+  if (sum.expected.count(event.site) == 0) {
+    return absl::PermissionDeniedError(fmt::format("{}: {} is not expected", NameOf(sum.key), event.site.value()));
+  }
+  if (!sum.answered.insert(event.site).second) {
+    return Step{};
+  }
+  sum.awaited.erase(event.site);
+  sites_[event.site].away = false;
+  if (event.enough && sum.phase == wire::SumPhase::kUnmask) {
+    sum.awaited.clear();
+  }
+  CloseIfComplete(sum);
+  return Changed(event);
+}
+
+ExperimentMachine::Result ExperimentMachine::OnSum(Sum& sum, const SiteFailed& event) {
+  if (!event.sum) {
+    return absl::AbortedError("the baselines are over");
+  }
+  CLOISTER_RETURN_IF_ERROR(CheckCurrent(sum, *event.sum));
+  if (!IsParticipant(event.site) || !sum.failed.insert(event.site).second) {
+    return Step{};
+  }
+  if (sum.answered.count(event.site) == 0) {  // what it has sent stands
+    sum.expected.erase(event.site);
+    sum.awaited.erase(event.site);
+  }
+  sites_[event.site].failure = event.reason;
+  Step step = Changed(event);
+  step.notes.push_back(
+      fmt::format("{}: {} drops out: {}", NameOf(sum.key), event.site.value(), wire::NameOf(event.reason)));
+  CloseIfComplete(sum);
+  return step;
+}
+
+ExperimentMachine::Result ExperimentMachine::OnSum(Sum& sum, const SiteHeard& event) {
+  if (!IsAway(event.site)) {
+    return Step{};
+  }
+  sites_[event.site].away = false;
+  if (sum.phase == wire::SumPhase::kAdvertise && !sum.closing && sum.expected.count(event.site) > 0 &&
+      sum.answered.count(event.site) == 0) {
+    sum.awaited.insert(event.site);
+  }
+  Step step = Changed(event);
+  step.notes.push_back(event.site.value() + " is back");
+  return step;
+}
+
+ExperimentMachine::Result ExperimentMachine::OnSum(Sum& sum, const Tick& event) {
+  if (now_ < sum.deadline || sum.closing || sum.finishing) {
+    return Step{};
+  }
+  Step step = Changed(event);
+  step.notes.push_back(
+      fmt::format("{}: no answer from {} before the deadline", NameOf(sum.key), Sentence(sum.awaited)));
+  for (const SiteId& site : sum.awaited) {
+    sites_[site].away = true;
+  }
+  sum.awaited.clear();
+  sum.closing = true;
+  return step;
+}
+
+ExperimentMachine::Result ExperimentMachine::OnSum(Sum& sum, const PhaseClosed& event) {
+  CLOISTER_RETURN_IF_ERROR(CheckCurrent(sum, event.sum));
+  if (!sum.closing || sum.phase != event.phase) {
+    return absl::FailedPreconditionError(
+        fmt::format("{}: phase {} is not closing", NameOf(sum.key), wire::NameOf(event.phase)));
+  }
+  Step step = Changed(event);
+  sum.closing = false;
+  if (sum.phase == wire::SumPhase::kUnmask) {
+    sum.finishing = true;
+    return step;
+  }
+  SiteSet next(event.next.begin(), event.next.end());
+  if (sum.phase == wire::SumPhase::kMask) {
+    sum.survivors = next;
+  }
+  sum.phase = static_cast<wire::SumPhase>(static_cast<int>(sum.phase) + 1);
+  for (const SiteId& site : sum.failed) {
+    next.erase(site);
+  }
+  sum.expected = next;
+  sum.awaited = std::move(next);
+  sum.answered.clear();
+  sum.deadline = now_ + absl::Milliseconds(rules_.deadline_ms);
+  CloseIfComplete(sum);
+  return step;
+}
+
+ExperimentMachine::Result ExperimentMachine::OnSum(Sum& sum, const SumBroken& event) {
+  CLOISTER_RETURN_IF_ERROR(CheckCurrent(sum, event.sum));
+  if (!sum.closing && !sum.finishing) {
+    return absl::FailedPreconditionError(NameOf(sum.key) + ": nothing was to be done");
+  }
+  Step step = Changed(event);
+  const SumKey key = sum.key;
+  const std::string why = NameOf(key) + ": " + event.why;
+  if (sum.phase == wire::SumPhase::kUnmask) {
+    return Fail(why + "; unmasking had begun, so these updates must not be summed again", std::move(step));
+  }
+  if (key.attempt + 1 >= kMaxAttempts) {
+    return Fail(fmt::format("{}; tried {} times", why, kMaxAttempts), std::move(step));
+  }
+  step.notes.push_back(why + "; trying again");
+  StartSum(key.kind, key.round, key.attempt + 1, step);
+  return step;
+}
+
+ExperimentMachine::Result ExperimentMachine::OnSum(Sum& sum, const SumFinished& event) {
+  CLOISTER_RETURN_IF_ERROR(CheckCurrent(sum, event.sum));
+  if (!sum.finishing) {
+    return absl::FailedPreconditionError(NameOf(sum.key) + " is not finishing");
+  }
+  Step step = Changed(event);
+  step.notes.push_back(fmt::format("{} done: {} of {} sites{}", NameOf(sum.key), sum.survivors.size(),
+                                   Accepted().size(), event.note.empty() ? "" : "; " + event.note));
+  return Advance(sum.key, std::move(step));
+}
+
+ExperimentMachine::Result ExperimentMachine::Advance(const SumKey& finished, Step step) {
+  switch (finished.kind) {
+    case plan::SumKind::kTrain:
+      if (finished.round < rounds_) {
+        StartSum(plan::SumKind::kTrain, finished.round + 1, 0, step);
+      } else {
+        StartSum(plan::SumKind::kValidate, 1, 0, step);
+      }
+      return step;
+    case plan::SumKind::kValidate: {
+      Summarising next{{}, now_ + absl::Milliseconds(rules_.deadline_ms)};
+      for (const SiteId& site : std::get<Validating>(state_).sum.survivors) {
+        if (!sites_[site].summary) {
+          next.waiting.insert(site);
+        }
+      }
+      state_ = std::move(next);
+      return MaybeDecide(std::get<Summarising>(state_), std::move(step));
+    }
+    case plan::SumKind::kCalibrate:
+      state_ = Publishing{};
+      return step;
+  }
+  return absl::InternalError("unknown kind of sum");
+}
+
+}  // namespace cloister::coordinator

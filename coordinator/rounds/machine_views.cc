@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+// What follows from the state: what is to be done, who has which work, and what people are told.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "coordinator/rounds/machine.h"
+#include "protocols/wire/names.h"
+
+namespace cloister::coordinator {
+namespace {
+
+std::string Count(size_t n, const char* what) {
+  return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s");
+}
+
+std::string Names(const SiteSet& sites) {
+  std::string text;
+  size_t named = 0;
+  for (const SiteId& site : sites) {
+    if (++named > 5) {
+      return text + fmt::format(" and {} more", sites.size() - 5);
+    }
+    text += (text.empty() ? "" : ", ") + site.value();
+  }
+  return text;
+}
+
+}  // namespace
+
+const Sum* ExperimentMachine::sum() const {
+  if (const auto* training = std::get_if<Training>(&state_)) {
+    return &training->sum;
+  }
+  if (const auto* validating = std::get_if<Validating>(&state_)) {
+    return &validating->sum;
+  }
+  if (const auto* calibrating = std::get_if<Calibrating>(&state_)) {
+    return &calibrating->sum;
+  }
+  return nullptr;
+}
+
+std::optional<Action> ExperimentMachine::Pending() const {
+  if (const Sum* current = sum()) {
+    if (current->closing) {
+      return ClosePhase{current->key, current->phase};
+    }
+    if (current->finishing) {
+      return FinishSum{current->key};
+    }
+  }
+  if (std::holds_alternative<Deciding>(state_)) {
+    return DecideGates{};
+  }
+  if (std::holds_alternative<Publishing>(state_)) {
+    return PublishRelease{};
+  }
+  return std::nullopt;
+}
+
+absl::Time ExperimentMachine::NextDeadline() const {
+  if (const auto* inviting = std::get_if<Inviting>(&state_)) {
+    return inviting->enough_since ? *inviting->enough_since + absl::Milliseconds(rules_.invitation_ms)
+                                  : absl::InfiniteFuture();
+  }
+  if (const auto* baselines = std::get_if<Baselines>(&state_)) {
+    return baselines->deadline;
+  }
+  if (const auto* summarising = std::get_if<Summarising>(&state_)) {
+    return summarising->deadline;
+  }
+  const Sum* current = sum();
+  return current != nullptr && !current->closing && !current->finishing ? current->deadline : absl::InfiniteFuture();
+}
+
+SiteWork ExperimentMachine::WorkFor(const SiteId& site) const {
+  const auto known = sites_.find(site);
+  if (known == sites_.end()) {
+    return {};
+  }
+  const Participant& participant = known->second;
+  if (std::holds_alternative<Inviting>(state_)) {
+    const bool open =
+        !participant.accepted && (!participant.refusal || *participant.refusal == wire::RefusalReason::kNotApproved);
+    return open ? SiteWork(OfferWork{}) : SiteWork();
+  }
+  if (const auto* aborted = std::get_if<Aborted>(&state_)) {
+    return ClosedWork{"aborted", aborted->reason};
+  }
+  if (!participant.accepted) {
+    return {};
+  }
+  if (const auto* failed = std::get_if<Failed>(&state_)) {
+    return ClosedWork{"failed", failed->reason};
+  }
+  if (const auto* released = std::get_if<Released>(&state_)) {
+    return released->pending.count(site) > 0 ? SiteWork(ReleaseWork{released->release})
+                                             : SiteWork(ClosedWork{"released", released->release.value()});
+  }
+  if (const auto* baselines = std::get_if<Baselines>(&state_)) {
+    return baselines->waiting.count(site) > 0 ? SiteWork(BaselineWork{}) : SiteWork();
+  }
+  const Sum* current = sum();
+  const bool open = current != nullptr && !current->closing && !current->finishing &&
+                    current->expected.count(site) > 0 && current->answered.count(site) == 0;
+  return open ? SiteWork(SumWork{current->key, current->phase, current->deadline}) : SiteWork();
+}
+
+SiteSet ExperimentMachine::Accepted() const {
+  SiteSet accepted;
+  for (const auto& [site, participant] : sites_) {
+    if (participant.accepted) {
+      accepted.insert(site);
+    }
+  }
+  return accepted;
+}
+
+bool ExperimentMachine::IsParticipant(const SiteId& site) const {
+  const auto known = sites_.find(site);
+  return known != sites_.end() && known->second.accepted;
+}
+
+bool ExperimentMachine::IsAway(const SiteId& site) const {
+  const auto known = sites_.find(site);
+  return known != sites_.end() && known->second.away;
+}
+
+bool ExperimentMachine::ended() const {
+  return wire::HasEnded(phase());
+}
+
+wire::ExperimentPhase ExperimentMachine::phase() const {
+  struct Visitor {
+    wire::ExperimentPhase operator()(const Inviting&) { return wire::ExperimentPhase::kInviting; }
+    wire::ExperimentPhase operator()(const Baselines&) { return wire::ExperimentPhase::kBaselines; }
+    wire::ExperimentPhase operator()(const Training&) { return wire::ExperimentPhase::kTraining; }
+    wire::ExperimentPhase operator()(const Validating&) { return wire::ExperimentPhase::kValidating; }
+    wire::ExperimentPhase operator()(const Summarising&) { return wire::ExperimentPhase::kValidating; }
+    wire::ExperimentPhase operator()(const Deciding&) { return wire::ExperimentPhase::kValidating; }
+    wire::ExperimentPhase operator()(const Calibrating&) { return wire::ExperimentPhase::kCalibrating; }
+    wire::ExperimentPhase operator()(const Publishing&) { return wire::ExperimentPhase::kCalibrating; }
+    wire::ExperimentPhase operator()(const Released&) { return wire::ExperimentPhase::kReleased; }
+    wire::ExperimentPhase operator()(const Failed&) { return wire::ExperimentPhase::kFailed; }
+    wire::ExperimentPhase operator()(const Aborted&) { return wire::ExperimentPhase::kAborted; }
+  };
+  return std::visit(Visitor{}, state_);
+}
+
+std::string ExperimentMachine::Message() const {
+  if (const Sum* current = sum()) {
+    if (current->closing || current->finishing) {
+      return fmt::format("{}: adding up", NameOf(current->key));
+    }
+    return fmt::format("{}, {}: {} of {} sites answered; waiting for {}", NameOf(current->key),
+                       wire::NameOf(current->phase), current->answered.size(),
+                       current->answered.size() + current->awaited.size(), Names(current->awaited));
+  }
+  struct Visitor {
+    const ExperimentMachine& machine;
+    std::string operator()(const Inviting&) {
+      const size_t accepted = machine.Accepted().size();
+      const size_t minimum = static_cast<size_t>(machine.rules_.minimum);
+      return accepted < minimum ? fmt::format("{} accepted, at least {} are needed", Count(accepted, "site"), minimum)
+                                : fmt::format("{} accepted; waiting for the other answers", Count(accepted, "site"));
+    }
+    std::string operator()(const Baselines& state) { return "baselines: waiting for " + Names(state.waiting); }
+    std::string operator()(const Summarising& state) {
+      return "validation: waiting for summaries of " + Names(state.waiting);
+    }
+    std::string operator()(const Deciding&) { return "the gates are being decided"; }
+    std::string operator()(const Publishing&) { return "the release is being signed"; }
+    std::string operator()(const Released& state) {
+      return state.pending.empty()
+                 ? "released: " + state.release.value()
+                 : fmt::format("released: {}; not yet answered by {}", state.release.value(), Names(state.pending));
+    }
+    std::string operator()(const Failed& state) { return state.reason; }
+    std::string operator()(const Aborted& state) { return state.reason; }
+    std::string operator()(const Training&) { return ""; }
+    std::string operator()(const Validating&) { return ""; }
+    std::string operator()(const Calibrating&) { return ""; }
+  };
+  return std::visit(Visitor{*this}, state_);
+}
+
+std::string ExperimentMachine::StateOf(const SiteId& site) const {
+  const auto known = sites_.find(site);
+  if (known == sites_.end()) {
+    return "";
+  }
+  const Participant& participant = known->second;
+  if (!participant.accepted) {
+    return participant.refusal && *participant.refusal != wire::RefusalReason::kNotApproved ? "refused" : "invited";
+  }
+  if (ended()) {
+    return "done";
+  }
+  if (participant.away || participant.failure) {
+    return "dropped";
+  }
+  if (const auto* baselines = std::get_if<Baselines>(&state_)) {
+    return baselines->waiting.count(site) > 0 ? "baseline" : "answered";
+  }
+  if (const Sum* current = sum()) {
+    if (current->answered.count(site) > 0) {
+      return "answered";
+    }
+    return current->expected.count(site) > 0 ? "working" : "dropped";
+  }
+  return std::holds_alternative<Inviting>(state_) ? "accepted" : "answered";
+}
+
+}  // namespace cloister::coordinator
