@@ -233,6 +233,8 @@ absl::StatusOr<SafetensorsHeader> ParseSafetensorsHeader(ByteView file, ImportMo
   header.data_begin = kLengthBytes + length;
   const ByteView json = file.substr(kLengthBytes, length);
   if (json.empty() || json[0] != '{') return Malformed("the header does not begin with {");
+  // The JSON library takes a zero byte for the end of its input.
+  if (json.find('\0') != ByteView::npos) return Malformed("the header is not JSON: it holds a zero byte");
   HeaderReader reader(mode, header);
   if (!nlohmann::json::sax_parse(json.begin(), json.end(), &reader)) return Malformed(reader.error());
   CLOISTER_RETURN_IF_ERROR(PlaceEntries(header, file.size() - header.data_begin));
