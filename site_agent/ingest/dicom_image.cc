@@ -7,13 +7,15 @@
 
 #include <new>
 
-#include "site_agent/ingest/dicom_header.h"
 #include "site_agent/ingest/dicom_setup.h"
 #include "site_agent/ingest/grey_values.h"
+#include "site_agent/ingest/nesting_guard.h"
 #include "site_agent/ingest/raw_frame.h"
 
 namespace cloister::site {
 namespace {
+
+constexpr uint64_t kHeaderLimitBytes = uint64_t{256} << 20;
 
 std::optional<PixelSpacing> ReadSpacing(DcmDataset& data) {
   for (const auto& [tag, at_detector] : {std::pair{DCM_PixelSpacing, false}, std::pair{DCM_ImagerPixelSpacing, true},
@@ -34,14 +36,17 @@ std::variant<DecodedImage, Rejection> Decode(const std::filesystem::path& path, 
   if (!error && size > options.max_file_bytes) {
     return Rejection{RejectReason::kTooLarge, fmt::format("{} bytes; the limit is {}", size, options.max_file_bytes)};
   }
-  const absl::StatusOr<InstanceHeader> header = ReadHeader(path);
-  if (!header.ok()) {
-    return Rejection{RejectReason::kUnreadable, std::string(header.status().message())};
+  if (const absl::Status nesting = CheckNesting(path, kHeaderLimitBytes); !nesting.ok()) {
+    return Rejection{RejectReason::kUnreadable, std::string(nesting.message())};
   }
   DcmFileFormat file;
-  const OFCondition loaded = file.loadFile(path.c_str());
-  if (loaded.bad()) {  // the header was fine a moment ago
-    return Rejection{RejectReason::kTruncated, fmt::format("the file ends early: {}", loaded.text())};
+  if (const OFCondition loaded = file.loadFile(path.c_str()); loaded.bad()) {
+    DcmFileFormat head;
+    const bool header_is_good =
+        head.loadFileUntilTag(path.c_str(), EXS_Unknown, EGL_noChange, DCM_MaxReadLength, ERM_autoDetect, DCM_PixelData)
+            .good() &&
+        head.getDataset()->tagExists(DCM_Rows);
+    return Rejection{header_is_good ? RejectReason::kTruncated : RejectReason::kUnreadable, loaded.text()};
   }
   DcmDataset& data = *file.getDataset();
   PixelLayout layout;

@@ -27,7 +27,7 @@ absl::Status FileStatus(const OFCondition& condition, const std::string& what) {
     return absl::OkStatus();
   }
   const std::string message = what + ": " + condition.text();
-  if (condition == EC_MemoryExhausted || condition == EC_StreamNotifyClient) {
+  if (condition == EC_MemoryExhausted) {
     return absl::ResourceExhaustedError(message);
   }
   if (condition == EC_CouldNotCreateTemporaryFile) {

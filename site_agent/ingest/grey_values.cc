@@ -126,8 +126,9 @@ float SampleAsByte(const RawFrame& raw, const PixelLayout& layout, uint64_t inde
   if (layout.bits_allocated == 8) {
     return static_cast<float>(static_cast<unsigned char>(raw.bytes[index]));
   }
-  uint16_t sample;
-  std::memcpy(&sample, raw.bytes.data() + index * 2, 2);
+  const auto size = static_cast<size_t>(layout.BytesPerSample());
+  uint32_t sample = 0;
+  std::memcpy(&sample, raw.bytes.data() + index * size, size);  // little endian, as every machine we build for
   return static_cast<float>(sample * 255.0 / (std::pow(2.0, layout.bits_stored) - 1));
 }
 
@@ -172,9 +173,6 @@ std::optional<Rejection> Luma(DcmDataset& data, const RawFrame& raw, const Pixel
                               std::vector<float>* values) {
   if (layout.samples == 1) {
     return PaletteLuma(data, raw, layout, values);
-  }
-  if (layout.bits_allocated == 32) {
-    return Rejection{RejectReason::kUnsupportedPixelFormat, "32-bit colour"};
   }
   const uint64_t count = layout.SampleCount();
   values->resize(count);

@@ -60,7 +60,8 @@ std::optional<Rejection> Codestream(DcmPixelData& pixels, DcmDataset& data, cons
       first = start - 1;
       Uint32 next = 0;
       const bool last = frame + 1 >= layout.frames ||
-                        DcmCodec::determineStartFragment(frame + 1, layout.frames, sequence, next).bad() || next <= start;
+                        DcmCodec::determineStartFragment(frame + 1, layout.frames, sequence, next).bad() ||
+                        next <= start;
       count = last ? fragments - first : next - start;
     } else {
       return Reject(RejectReason::kDecodeFailed, "the fragments cannot be assigned to frames");
