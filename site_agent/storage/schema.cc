@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "site_agent/storage/schema.h"
+
+namespace cloister::site {
+namespace {
+
+constexpr char kExperiments[] = R"sql(
+CREATE TABLE experiment (
+  job TEXT NOT NULL PRIMARY KEY,
+  plan_digest BLOB NOT NULL CHECK (length(plan_digest) = 32),
+  plan BLOB NOT NULL,
+  name TEXT NOT NULL,
+  task TEXT NOT NULL,
+  sponsor TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('offered', 'accepted', 'refused', 'closed')),
+  refusal TEXT NOT NULL,
+  detail TEXT NOT NULL,
+  acceptance BLOB NOT NULL,
+  closed_phase TEXT NOT NULL,
+  closed_reason TEXT NOT NULL,
+  received_unix_ms INTEGER NOT NULL,
+  answered_unix_ms INTEGER NOT NULL
+);
+CREATE TABLE approval (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  plan_digest BLOB NOT NULL CHECK (length(plan_digest) = 32),
+  decision TEXT NOT NULL CHECK (decision IN ('approved', 'declined')),
+  person TEXT NOT NULL CHECK (person <> ''),
+  comment TEXT NOT NULL,
+  time_unix_ms INTEGER NOT NULL
+);
+CREATE INDEX approval_of_plan ON approval (plan_digest, id);
+)sql";
+
+constexpr char kCohorts[] = R"sql(
+CREATE TABLE study (
+  task TEXT NOT NULL,
+  study_instance_uid TEXT NOT NULL,
+  accession_number TEXT NOT NULL,
+  patient_id TEXT NOT NULL,
+  patient_sex TEXT NOT NULL,
+  study_date TEXT NOT NULL,
+  outcome TEXT NOT NULL,
+  message TEXT NOT NULL,
+  image_path TEXT NOT NULL,
+  sop_instance_uid TEXT NOT NULL,
+  image_digest BLOB NOT NULL CHECK (length(image_digest) = 32),
+  manufacturer TEXT NOT NULL,
+  view_position TEXT NOT NULL,
+  fetch_attempts INTEGER NOT NULL,
+  updated_unix_ms INTEGER NOT NULL,
+  PRIMARY KEY (task, study_instance_uid)
+);
+CREATE TABLE cohort_build (
+  task TEXT NOT NULL PRIMARY KEY,
+  report TEXT NOT NULL,
+  built_unix_ms INTEGER NOT NULL
+);
+CREATE TABLE manifest (
+  job TEXT NOT NULL PRIMARY KEY,
+  digest BLOB NOT NULL CHECK (length(digest) = 32),
+  task TEXT NOT NULL,
+  document BLOB NOT NULL,
+  prepared TEXT NOT NULL,
+  frozen_unix_ms INTEGER NOT NULL
+);
+CREATE TRIGGER manifest_is_frozen BEFORE UPDATE ON manifest BEGIN SELECT RAISE(ABORT, 'a manifest is frozen'); END;
+)sql";
+
+constexpr char kWork[] = R"sql(
+CREATE TABLE worker_job (
+  key TEXT NOT NULL PRIMARY KEY,
+  kind TEXT NOT NULL,
+  title TEXT NOT NULL,
+  experiment TEXT NOT NULL,
+  folder TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('running', 'done', 'failed')),
+  failure TEXT NOT NULL,
+  message TEXT NOT NULL,
+  attempts INTEGER NOT NULL,
+  started_unix_ms INTEGER NOT NULL,
+  finished_unix_ms INTEGER NOT NULL
+);
+CREATE TABLE sum_fact (
+  key TEXT NOT NULL PRIMARY KEY,
+  value BLOB NOT NULL CHECK (length(value) = 32)
+);
+CREATE TRIGGER sum_fact_stays BEFORE UPDATE ON sum_fact BEGIN SELECT RAISE(ABORT, 'a fact stays'); END;
+CREATE TRIGGER sum_fact_is_kept BEFORE DELETE ON sum_fact BEGIN SELECT RAISE(ABORT, 'a fact is kept'); END;
+CREATE TABLE sum_message (
+  job TEXT NOT NULL,
+  kind INTEGER NOT NULL,
+  round INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  phase INTEGER NOT NULL,
+  message BLOB NOT NULL,
+  reply BLOB NOT NULL,
+  sent INTEGER NOT NULL CHECK (sent IN (0, 1)),
+  PRIMARY KEY (job, kind, round, attempt, phase)
+);
+CREATE TABLE sum_vector (
+  job TEXT NOT NULL,
+  kind INTEGER NOT NULL,
+  round INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  place INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  digest BLOB NOT NULL CHECK (length(digest) = 32),
+  root BLOB NOT NULL CHECK (length(root) = 32),
+  length INTEGER NOT NULL,
+  path TEXT NOT NULL,
+  PRIMARY KEY (job, kind, round, attempt, place)
+);
+)sql";
+
+constexpr char kReleases[] = R"sql(
+CREATE TABLE release (
+  release TEXT NOT NULL PRIMARY KEY,
+  job TEXT NOT NULL,
+  task TEXT NOT NULL,
+  version TEXT NOT NULL,
+  digest BLOB NOT NULL CHECK (length(digest) = 32),
+  manifest BLOB NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('offered', 'verified', 'gate_failed', 'active', 'declined', 'rolled_back',
+                                       'invalid', 'superseded')),
+  detail TEXT NOT NULL,
+  report_html TEXT NOT NULL,
+  report_json TEXT NOT NULL,
+  numbers TEXT NOT NULL,
+  received_unix_ms INTEGER NOT NULL,
+  updated_unix_ms INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX one_active_release_a_task ON release (task) WHERE state = 'active';
+CREATE TABLE sign_off (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  release TEXT NOT NULL REFERENCES release (release),
+  decision TEXT NOT NULL CHECK (decision IN ('accept', 'decline', 'rollback')),
+  person TEXT NOT NULL CHECK (person <> ''),
+  role TEXT NOT NULL CHECK (role <> ''),
+  comment TEXT NOT NULL,
+  time_unix_ms INTEGER NOT NULL
+);
+CREATE TRIGGER sign_off_stays BEFORE UPDATE ON sign_off BEGIN SELECT RAISE(ABORT, 'a sign-off stays'); END;
+CREATE TRIGGER sign_off_is_kept BEFORE DELETE ON sign_off BEGIN SELECT RAISE(ABORT, 'a sign-off is kept'); END;
+)sql";
+
+constexpr char kServing[] = R"sql(
+CREATE TABLE serving_study (
+  study_instance_uid TEXT NOT NULL PRIMARY KEY,
+  state TEXT NOT NULL CHECK (state IN ('received', 'answered', 'not_analysed', 'ignored', 'failed')),
+  release TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  message TEXT NOT NULL,
+  attempts INTEGER NOT NULL,
+  first_received_unix_ms INTEGER NOT NULL,
+  last_received_unix_ms INTEGER NOT NULL,
+  not_before_unix_ms INTEGER NOT NULL,
+  finished_unix_ms INTEGER NOT NULL
+);
+CREATE INDEX serving_by_state ON serving_study (state, last_received_unix_ms);
+CREATE TABLE serving_instance (
+  sop_instance_uid TEXT NOT NULL PRIMARY KEY,
+  study_instance_uid TEXT NOT NULL REFERENCES serving_study (study_instance_uid),
+  path TEXT NOT NULL,
+  modality TEXT NOT NULL,
+  view_position TEXT NOT NULL,
+  series_number INTEGER NOT NULL,
+  instance_number INTEGER NOT NULL
+);
+CREATE INDEX serving_instances ON serving_instance (study_instance_uid);
+)sql";
+
+constexpr char kProgress[] = R"sql(
+CREATE TABLE progress (
+  job TEXT NOT NULL PRIMARY KEY,
+  step TEXT NOT NULL,
+  round INTEGER NOT NULL,
+  rounds INTEGER NOT NULL,
+  phase TEXT NOT NULL,
+  epoch INTEGER NOT NULL,
+  epochs INTEGER NOT NULL,
+  batch INTEGER NOT NULL,
+  batches INTEGER NOT NULL,
+  loss REAL NOT NULL,
+  images_per_second REAL NOT NULL,
+  eta_seconds REAL NOT NULL,
+  updated_unix_ms INTEGER NOT NULL
+);
+CREATE TABLE event (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  time_unix_ms INTEGER NOT NULL,
+  job TEXT NOT NULL,
+  text TEXT NOT NULL
+);
+CREATE TABLE agent_fact (
+  key TEXT NOT NULL PRIMARY KEY,
+  value TEXT NOT NULL
+);
+)sql";
+
+}  // namespace
+
+const std::vector<storage::Migration>& SiteMigrations() {
+  static const auto* const kMigrations = new std::vector<storage::Migration>{
+      {"experiments and approvals", kExperiments},
+      {"cohorts and manifests", kCohorts},
+      {"worker jobs and secure sums", kWork},
+      {"releases and sign-offs", kReleases},
+      {"serving queue", kServing},
+      {"progress", kProgress},
+  };
+  return *kMigrations;
+}
+
+}  // namespace cloister::site

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "site_agent/storage/sum_table.h"
+
+#include <fmt/format.h>
+
+#include "site_agent/storage/row_reader.h"
+
+namespace cloister::site {
+namespace {
+
+// The upper end of the keys that start with `prefix`, so that LIKE's wildcards never matter.
+std::string AfterPrefix(std::string prefix) {
+  prefix += '\x7f';
+  return prefix;
+}
+
+}  // namespace
+
+absl::Status SumTable::PutFacts(const std::map<std::string, Digest>& facts) {
+  CLOISTER_ASSIGN_OR_RETURN(storage::Transaction transaction, database_->Begin());
+  for (const auto& [key, value] : facts) {
+    CLOISTER_RETURN_IF_ERROR(
+        transaction
+            .Execute("INSERT INTO sum_fact (key, value) VALUES (?, ?) ON CONFLICT (key) DO NOTHING", {key, value})
+            .status());
+    CLOISTER_ASSIGN_OR_RETURN(const Digest stored,
+                              ReadOne<Digest>(transaction.Query("SELECT value FROM sum_fact WHERE key = ?", {key}),
+                                              "fact " + key, [](RowReader& row) { return row.TakeDigest(); }));
+    if (stored != value) {
+      return absl::AbortedError(fmt::format("{} would contradict what this site said before", key));
+    }
+  }
+  return transaction.Commit();
+}
+
+absl::StatusOr<std::map<std::string, Digest>> SumTable::Facts(const std::string& prefix) const {
+  using Pair = std::pair<std::string, Digest>;
+  CLOISTER_ASSIGN_OR_RETURN(
+      std::vector<Pair> rows,
+      ReadRows<Pair>(
+          database_->Query("SELECT key, value FROM sum_fact WHERE key >= ? AND key < ?", {prefix, AfterPrefix(prefix)}),
+          [](RowReader& row) {
+            std::string key = row.Text();
+            return Pair(std::move(key), row.TakeDigest());
+          }));
+  return std::map<std::string, Digest>(rows.begin(), rows.end());
+}
+
+absl::Status SumTable::PutMessage(const SumKey& key, int phase, const Bytes& message) {
+  CLOISTER_ASSIGN_OR_RETURN(storage::Transaction transaction, database_->Begin());
+  CLOISTER_RETURN_IF_ERROR(
+      transaction
+          .Execute("INSERT INTO sum_message (job, kind, round, attempt, phase, message, reply, sent) "
+                   "VALUES (?, ?, ?, ?, ?, ?, x'', 0) ON CONFLICT DO NOTHING",
+                   {key.job.value(), key.kind, key.round, key.attempt, phase, storage::Blob{message}})
+          .status());
+  CLOISTER_ASSIGN_OR_RETURN(
+      const Bytes stored,
+      ReadOne<Bytes>(transaction.Query("SELECT message FROM sum_message WHERE job = ? AND kind = ? AND round = ? AND "
+                                       "attempt = ? AND phase = ?",
+                                       {key.job.value(), key.kind, key.round, key.attempt, phase}),
+                     "the message", [](RowReader& row) { return row.Blob(); }));
+  if (stored != message) {
+    return absl::AbortedError(fmt::format(
+        "round {} attempt {}: the coordinator sent two different messages of phase {}", key.round, key.attempt, phase));
+  }
+  return transaction.Commit();
+}
+
+absl::Status SumTable::PutReply(const SumKey& key, int phase, const Bytes& reply) {
+  return database_
+      ->Execute(
+          "UPDATE sum_message SET reply = ? WHERE job = ? AND kind = ? AND round = ? AND attempt = ? AND phase = ?",
+          {storage::Blob{reply}, key.job.value(), key.kind, key.round, key.attempt, phase})
+      .status();
+}
+
+absl::Status SumTable::SetSent(const SumKey& key, int phase) {
+  return database_
+      ->Execute(
+          "UPDATE sum_message SET sent = 1 WHERE job = ? AND kind = ? AND round = ? AND attempt = ? AND phase = ?",
+          {key.job.value(), key.kind, key.round, key.attempt, phase})
+      .status();
+}
+
+absl::StatusOr<std::vector<SumMessageRow>> SumTable::Messages(const SumKey& key) const {
+  return ReadRows<SumMessageRow>(
+      database_->Query("SELECT phase, message, reply, sent FROM sum_message WHERE job = ? AND kind = ? AND round = ? "
+                       "AND attempt = ? ORDER BY phase",
+                       {key.job.value(), key.kind, key.round, key.attempt}),
+      [](RowReader& row) {
+        SumMessageRow message;
+        message.phase = row.Small();
+        message.message = row.Blob();
+        message.reply = row.Blob();
+        message.sent = row.Bool();
+        return message;
+      });
+}
+
+absl::Status SumTable::PutVectors(const SumKey& key, const std::vector<SumVectorRow>& vectors) {
+  CLOISTER_ASSIGN_OR_RETURN(storage::Transaction transaction, database_->Begin());
+  int place = 0;
+  for (const SumVectorRow& vector : vectors) {
+    CLOISTER_RETURN_IF_ERROR(transaction
+                                 .Execute("INSERT OR REPLACE INTO sum_vector (job, kind, round, attempt, place, name, "
+                                          "digest, root, length, path) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                                          {key.job.value(), key.kind, key.round, key.attempt, place++, vector.name,
+                                           vector.digest, vector.root, vector.length, vector.path})
+                                 .status());
+  }
+  return transaction.Commit();
+}
+
+absl::StatusOr<std::vector<SumVectorRow>> SumTable::Vectors(const SumKey& key) const {
+  return ReadRows<SumVectorRow>(
+      database_->Query(
+          "SELECT name, digest, root, length, path FROM sum_vector WHERE job = ? AND kind = ? AND round = ? "
+          "AND attempt = ? ORDER BY place",
+          {key.job.value(), key.kind, key.round, key.attempt}),
+      [](RowReader& row) {
+        SumVectorRow vector;
+        vector.name = row.Text();
+        vector.digest = row.TakeDigest();
+        vector.root = row.TakeDigest();
+        vector.length = row.Unsigned();
+        vector.path = row.Text();
+        return vector;
+      });
+}
+
+absl::Status SumTable::ForgetJob(const JobId& job) {
+  CLOISTER_ASSIGN_OR_RETURN(storage::Transaction transaction, database_->Begin());
+  CLOISTER_RETURN_IF_ERROR(transaction.Execute("DELETE FROM sum_message WHERE job = ?", {job.value()}).status());
+  CLOISTER_RETURN_IF_ERROR(transaction.Execute("DELETE FROM sum_vector WHERE job = ?", {job.value()}).status());
+  return transaction.Commit();
+}
+
+}  // namespace cloister::site
