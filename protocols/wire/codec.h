@@ -16,6 +16,7 @@ namespace cloister::wire {
 // ---- work ----
 absl::StatusOr<PullRequest> Decode(const v1::PullWorkRequest& message);
 absl::StatusOr<Work> Decode(const v1::PullWorkReply& message);
+absl::StatusOr<WorkItem> Decode(const v1::WorkItem& message);
 absl::StatusOr<SignedDocument> Decode(const v1::SignedDocument& message);
 v1::PullWorkRequest Encode(const PullRequest& request);
 v1::PullWorkReply Encode(const Work& work);

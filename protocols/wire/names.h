@@ -28,7 +28,23 @@ std::string_view NameOf(const WorkItem& item);
 
 // The value with this name, or nothing.
 template <typename Enum>
-std::optional<Enum> FromName(std::string_view name);  // all of the enumerations above
+std::optional<Enum> FromName(std::string_view name);
+template <>
+std::optional<SumKind> FromName(std::string_view name);
+template <>
+std::optional<SumPhase> FromName(std::string_view name);
+template <>
+std::optional<ModelKind> FromName(std::string_view name);
+template <>
+std::optional<RefusalReason> FromName(std::string_view name);
+template <>
+std::optional<FailureReason> FromName(std::string_view name);
+template <>
+std::optional<ReleaseState> FromName(std::string_view name);
+template <>
+std::optional<BlobPurpose> FromName(std::string_view name);
+template <>
+std::optional<ExperimentPhase> FromName(std::string_view name);
 
 std::string_view Advice(RefusalReason reason, Language language = Language::kEnglish);
 std::string_view Advice(FailureReason reason, Language language = Language::kEnglish);
