@@ -40,7 +40,8 @@ std::optional<Outcome> ParseOutcome(std::string_view code);
 
 struct Verdict {
   Outcome outcome = Outcome::kNotEstimable;
-  std::string reason;  // one line with the numbers: "lower bound 0.871 (estimate 0.921, n 214) >= 0.850"
+  std::string reason;  // one line with the numbers: "lower bound 0.8712 (estimate 0.9210, n 214) >= 0.8500"
+  Disclosed<Estimate> basis = Reason::kNotMeasured;  // what was decided on
 };
 
 // What is known in the gate's scope, by metric name. A metric that is not there is not estimable ("not_measured").

@@ -44,6 +44,7 @@ struct SummaryInput {
   CaseSpan cases;
   std::optional<double> threshold;
   absl::Span<const double> local_only_scores;  // empty: no local-only model
+  std::optional<double> local_only_threshold;  // unset: `threshold`
   absl::Span<const Gate> gates;                // of the plan; pooled ones are skipped
   BootstrapOptions bootstrap;
 };
@@ -70,7 +71,7 @@ std::string SummaryJson(const SiteSummary& summary);
 
 // Strict: `json` comes from another hospital. INVALID_ARGUMENT: larger than 16 KiB, not JSON, an unknown, missing or
 // repeated key, a number out of range, an interval that does not hold its estimate, counts that contradict each other,
-// or a value that rule 2 above should have suppressed.
+// or a value that should have been suppressed.
 absl::StatusOr<SiteSummary> ParseSummary(const std::string& json);
 
 }  // namespace cloister::eval

@@ -51,8 +51,6 @@ Estimable<Estimate> BootstrapMetric(const Metric& metric, CaseSpan cases, double
 bool HasWidth(const Estimable<Estimate>& estimate) {
   return estimate.ok() && estimate->upper - estimate->lower > 1e-12;
 }
-return estimate.ok() && estimate->lower < estimate->upper;
-}
 
 Estimable<Estimate> EstimateAuc(const Metric& metric, CaseSpan cases, const BootstrapOptions& options) {
   const Estimable<AucVariance> delong = DeLong(cases);
