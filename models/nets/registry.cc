@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include "models/nets/architectures.h"
-#include "models/nets/init.h"
 #include "models/torch_guard.h"
 
 namespace cloister::models {
@@ -46,11 +45,7 @@ absl::StatusOr<std::unique_ptr<Network>> CreateNetwork(const ModelSpec& spec) {
   for (const Architecture& architecture : kArchitectures) {
     if (spec.architecture == architecture.name) {
       return Guard("model " + spec.architecture, absl::StatusCode::kInternal,
-                   [&]() -> absl::StatusOr<std::unique_ptr<Network>> {
-                     std::unique_ptr<Network> network = architecture.make(spec);
-                     CLOISTER_RETURN_IF_ERROR(InitializeWeights(*network, spec.init, spec.seed));
-                     return network;
-                   });
+                   [&]() -> absl::StatusOr<std::unique_ptr<Network>> { return architecture.make(spec); });
     }
   }
   return absl::InvalidArgumentError(fmt::format("model.architecture: unknown '{}'; allowed: {}, torchscript",

@@ -16,9 +16,10 @@ class Network;
 // "resnet18", "resnet34", "unet_small"; "torchscript" is not among them.
 std::vector<std::string> ArchitectureNames();
 
-// A network of `spec` with its seeded initial weights (for TorchScript: the weights in the file), in training mode.
-// INVALID_ARGUMENT: unknown architecture or init (the known ones are listed), channels or outputs out of range, a
-// module that cannot be read or does not accept [N, C, H, W].
+// A network of `spec` in training mode. Its weights mean nothing until LoadWeights (weights.h) or InitializeWeights
+// (init.h); a TorchScript module comes with its own.
+// INVALID_ARGUMENT: unknown architecture (the known ones are listed), channels or outputs out of range, a module that
+// cannot be read.
 absl::StatusOr<std::unique_ptr<Network>> CreateNetwork(const ModelSpec& spec);
 
 }  // namespace cloister::models
