@@ -33,7 +33,7 @@ struct Record {
 };
 
 // INVALID_ARGUMENT: no actor or action; a text over 1 KiB (detail: 64 KiB), with a control character or not UTF-8; a
-// detail that is not a JSON object; a time outside the years 1970 to 9999.
+// detail that is not a JSON object; a time outside the years 1970 to 9999; a size of 2^63 or more.
 absl::Status CheckEvent(const Event& event);
 
 // What is hashed of a record besides `previous`.
