@@ -150,8 +150,11 @@ wire::ExperimentPhase ExperimentMachine::phase() const {
 
 std::string ExperimentMachine::Message() const {
   if (const Sum* current = sum()) {
-    if (current->closing || current->finishing) {
-      return fmt::format("{}: adding up", NameOf(current->key));
+    if (current->finishing) {
+      return NameOf(current->key) + ": adding up";
+    }
+    if (current->closing) {
+      return fmt::format("{}, {}: closing", NameOf(current->key), wire::NameOf(current->phase));
     }
     return fmt::format("{}, {}: {} of {} sites answered; waiting for {}", NameOf(current->key),
                        wire::NameOf(current->phase), current->answered.size(),

@@ -1,0 +1,710 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "coordinator/rounds/machine.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/coordinator/rounds/transcript.h"
+
+namespace cloister::coordinator {
+namespace {
+
+plan::Experiment Plan(int rounds = 1) {
+  plan::Experiment experiment;
+  experiment.name = "chest";
+  experiment.algorithm.rounds = rounds;
+  experiment.sites.minimum = 3;
+  experiment.sites.maximum = 4;
+  experiment.sites.invited = {"a", "b", "c", "d"};
+  experiment.sites.invitation_ms = 60'000;
+  experiment.sites.deadline_ms = 10'000;
+  return experiment;
+}
+
+void ExpectTranscript(const plan::Experiment& experiment, const std::string& text) {
+  EXPECT_EQ(RunTranscript(experiment, text), text);
+}
+
+TEST(MachineTest, RunsAnExperimentToItsRelease) {
+  ExpectTranscript(Plan(), R"(
+> accept a
+- a takes part
+= 1 site accepted, at least 3 are needed
+> accept b
+- b takes part
+= 2 sites accepted, at least 3 are needed
+> accept c
+- c takes part
+= 3 sites accepted; waiting for the other answers
+> work a d
+a: nothing (accepted)
+d: offer (invited)
+> accept d
+- d takes part
+- 4 sites take part; each trains alone first
+= baselines: waiting for a, b, c, d
+> work a
+a: baseline (baseline)
+> baseline a
+- a: local-only baseline ready, sealed for the others
+= baselines: waiting for b, c, d
+> baseline b kept
+- b: local-only baseline ready, kept at the site
+= baselines: waiting for c, d
+> baseline c
+- c: local-only baseline ready, sealed for the others
+= baselines: waiting for d
+> baseline d
+- d: local-only baseline ready, sealed for the others
+- training round 1 starts
+= training round 1, ADVERTISE: 0 of 4 sites answered; waiting for a, b, c, d
+> work a
+a: ADVERTISE of training round 1 (working)
+> answer a b c d
+! close ADVERTISE of training round 1
+= training round 1, ADVERTISE: closing
+> work a
+a: nothing (answered)
+> close a b c d
+= training round 1, SHARE: 0 of 4 sites answered; waiting for a, b, c, d
+> answer a b c d
+! close SHARE of training round 1
+= training round 1, SHARE: closing
+> close a b c d
+= training round 1, MASK: 0 of 4 sites answered; waiting for a, b, c, d
+> answer a b c d
+! close MASK of training round 1
+= training round 1, MASK: closing
+> close a b c d
+= training round 1, CONSISTENCY: 0 of 4 sites answered; waiting for a, b, c, d
+> answer a b c d
+! close CONSISTENCY of training round 1
+= training round 1, CONSISTENCY: closing
+> close a b c d
+= training round 1, UNMASK: 0 of 4 sites answered; waiting for a, b, c, d
+> answer a b
+= training round 1, UNMASK: 2 of 4 sites answered; waiting for c, d
+> enough c
+! close UNMASK of training round 1
+= training round 1, UNMASK: closing
+> work d
+d: nothing (working)
+> close a b c d
+! finish training round 1
+= training round 1: adding up
+> finish 400 samples, loss 0.512
+- training round 1 done: 4 of 4 sites; 400 samples, loss 0.512
+- validation starts
+= validation, ADVERTISE: 0 of 4 sites answered; waiting for a, b, c, d
+# validation
+> summary a
+= validation, ADVERTISE: 0 of 4 sites answered; waiting for a, b, c, d
+> summary b
+= validation, ADVERTISE: 0 of 4 sites answered; waiting for a, b, c, d
+> answer a b c d
+! close ADVERTISE of validation
+= validation, ADVERTISE: closing
+> close a b c d
+= validation, SHARE: 0 of 4 sites answered; waiting for a, b, c, d
+> answer a b c d
+! close SHARE of validation
+= validation, SHARE: closing
+> close a b c d
+= validation, MASK: 0 of 4 sites answered; waiting for a, b, c, d
+> answer a b c d
+! close MASK of validation
+= validation, MASK: closing
+> close a b c d
+= validation, CONSISTENCY: 0 of 4 sites answered; waiting for a, b, c, d
+> answer a b c d
+! close CONSISTENCY of validation
+= validation, CONSISTENCY: closing
+> close a b c d
+= validation, UNMASK: 0 of 4 sites answered; waiting for a, b, c, d
+> enough a
+! close UNMASK of validation
+= validation, UNMASK: closing
+> close
+! finish validation
+= validation: adding up
+> finish
+- validation done: 4 of 4 sites
+= validation: waiting for summaries of c, d
+> summary c
+= validation: waiting for summaries of d
+> summary d
+! decide gates
+= the gates are being decided
+> decide round-1
+- members chosen
+- calibration starts
+= calibration, ADVERTISE: 0 of 4 sites answered; waiting for a, b, c, d
+> answer a b c d
+! close ADVERTISE of calibration
+= calibration, ADVERTISE: closing
+> close a b c d
+= calibration, SHARE: 0 of 4 sites answered; waiting for a, b, c, d
+> answer a b c d
+! close SHARE of calibration
+= calibration, SHARE: closing
+> close a b c d
+= calibration, MASK: 0 of 4 sites answered; waiting for a, b, c, d
+> answer a b c d
+! close MASK of calibration
+= calibration, MASK: closing
+> close a b c d
+= calibration, CONSISTENCY: 0 of 4 sites answered; waiting for a, b, c, d
+> answer a b c d
+! close CONSISTENCY of calibration
+= calibration, CONSISTENCY: closing
+> close a b c d
+= calibration, UNMASK: 0 of 4 sites answered; waiting for a, b, c, d
+> enough a
+! close UNMASK of calibration
+= calibration, UNMASK: closing
+> close
+! finish calibration
+= calibration: adding up
+> finish
+- calibration done: 4 of 4 sites
+! publish release
+= the release is being signed
+> publish chest-1
+- released: chest-1
+= released: chest-1; not yet answered by a, b, c, d
+> work a
+a: release chest-1 (done)
+> release a OFFERED
+= released: chest-1; not yet answered by a, b, c, d
+> release a VERIFIED
+= released: chest-1; not yet answered by b, c, d
+> work a b
+a: closed, released: chest-1 (done)
+b: release chest-1 (done)
+> release b ACTIVE
+= released: chest-1; not yet answered by c, d
+> release c INVALID
+= released: chest-1; not yet answered by d
+> release d DECLINED
+= released: chest-1
+)");
+}
+
+TEST(MachineTest, WaitsForEnoughSitesAndForTheOthersToAnswer) {
+  ExpectTranscript(Plan(), R"(
+> accept stranger
+x PERMISSION_DENIED: stranger is not invited
+= 0 sites accepted, at least 3 are needed
+> accept a
+- a takes part
+= 1 site accepted, at least 3 are needed
+> refuse b NOT_APPROVED
+- b waits for approval by the site
+= 1 site accepted, at least 3 are needed
+> work b
+b: offer (invited)
+> wait 10m
+= 1 site accepted, at least 3 are needed
+> accept b
+- b takes part
+= 2 sites accepted, at least 3 are needed
+> accept c
+- c takes part
+= 3 sites accepted; waiting for the other answers
+> refuse d NO_COHORT
+- d refuses: NO_COHORT
+- 3 sites take part; each trains alone first
+= baselines: waiting for a, b, c
+> accept d
+x FAILED_PRECONDITION: site_accepted does not fit now: baselines: waiting for a, b, c
+= baselines: waiting for a, b, c
+> work d
+d: nothing (refused)
+)");
+}
+
+TEST(MachineTest, StartsWithoutThoseWhoDoNotAnswer) {
+  ExpectTranscript(Plan(), R"(
+> accept a
+- a takes part
+= 1 site accepted, at least 3 are needed
+> accept b
+- b takes part
+= 2 sites accepted, at least 3 are needed
+> accept c
+- c takes part
+= 3 sites accepted; waiting for the other answers
+> refuse d NOT_APPROVED
+- d waits for approval by the site
+= 3 sites accepted; waiting for the other answers
+> wait 59s
+= 3 sites accepted; waiting for the other answers
+> wait 1s
+- 3 sites take part; each trains alone first
+= baselines: waiting for a, b, c
+> accept d
+x FAILED_PRECONDITION: site_accepted does not fit now: baselines: waiting for a, b, c
+= baselines: waiting for a, b, c
+> work d
+d: nothing (invited)
+)");
+}
+
+TEST(MachineTest, InvitesEverybodyWhoEnrolsWhenThePlanNamesNobody) {
+  plan::Experiment experiment = Plan();
+  experiment.sites.invited.clear();
+  ExpectTranscript(experiment, R"(
+> accept a
+x PERMISSION_DENIED: a is not invited
+= 0 sites accepted, at least 3 are needed
+> known a
+- a is invited
+= 0 sites accepted, at least 3 are needed
+> known a
+= 0 sites accepted, at least 3 are needed
+> known b
+- b is invited
+= 0 sites accepted, at least 3 are needed
+> known c
+- c is invited
+= 0 sites accepted, at least 3 are needed
+> accept a
+- a takes part
+= 1 site accepted, at least 3 are needed
+> accept b
+- b takes part
+= 2 sites accepted, at least 3 are needed
+> accept c
+- c takes part
+= 3 sites accepted; waiting for the other answers
+> known d
+- d is invited
+= 3 sites accepted; waiting for the other answers
+> work d
+d: offer (invited)
+> accept d
+- d takes part
+- 4 sites take part; each trains alone first
+= baselines: waiting for a, b, c, d
+)");
+}
+
+TEST(MachineTest, TrainsWithoutABaselineThatDoesNotCome) {
+  ExpectTranscript(Plan(), R"(
+> accept a
+- a takes part
+= 1 site accepted, at least 3 are needed
+> accept b
+- b takes part
+= 2 sites accepted, at least 3 are needed
+> accept c
+- c takes part
+= 3 sites accepted; waiting for the other answers
+> accept d
+- d takes part
+- 4 sites take part; each trains alone first
+= baselines: waiting for a, b, c, d
+> baseline a
+- a: local-only baseline ready, sealed for the others
+= baselines: waiting for b, c, d
+> fail b WORKER_CRASHED
+- b: no baseline: WORKER_CRASHED
+= baselines: waiting for c, d
+> baseline d
+- d: local-only baseline ready, sealed for the others
+= baselines: waiting for c
+> wait 10s
+- c: no baseline before the deadline
+- training round 1 starts
+= training round 1, ADVERTISE: 0 of 3 sites answered; waiting for a, b, d
+# c is away: its advert is not waited for, but welcome
+> work c
+c: ADVERTISE of training round 1 (dropped)
+> answer a b d
+! close ADVERTISE of training round 1
+= training round 1, ADVERTISE: closing
+> baseline c
+- c: local-only baseline ready, sealed for the others
+! close ADVERTISE of training round 1
+= training round 1, ADVERTISE: closing
+)");
+}
+
+TEST(MachineTest, GoesOnWithoutSitesThatDropOutAtEveryPhase) {
+  ExpectTranscript(Plan(2), R"(
+> accept a
+- a takes part
+= 1 site accepted, at least 3 are needed
+> accept b
+- b takes part
+= 2 sites accepted, at least 3 are needed
+> accept c
+- c takes part
+= 3 sites accepted; waiting for the other answers
+> accept d
+- d takes part
+- 4 sites take part; each trains alone first
+= baselines: waiting for a, b, c, d
+> wait 10s
+- a: no baseline before the deadline
+- b: no baseline before the deadline
+- c: no baseline before the deadline
+- d: no baseline before the deadline
+- training round 1 starts
+= training round 1, ADVERTISE: 0 of 4 sites answered; waiting for a, b, c, d
+# everybody is away after the baselines, so everybody is waited for
+> answer a b c
+= training round 1, ADVERTISE: 3 of 4 sites answered; waiting for d
+> wait 10s
+- training round 1: no answer from d before the deadline
+! close ADVERTISE of training round 1
+= training round 1, ADVERTISE: closing
+> close a b c
+= training round 1, SHARE: 0 of 3 sites answered; waiting for a, b, c
+> answer a b
+= training round 1, SHARE: 2 of 3 sites answered; waiting for c
+> fail c OUT_OF_MEMORY
+- training round 1: c drops out: OUT_OF_MEMORY
+! close SHARE of training round 1
+= training round 1, SHARE: closing
+> broken 2 sites, at least 3 are needed
+- training round 1: 2 sites, at least 3 are needed; trying again
+- training round 1, attempt 2 starts
+= training round 1, attempt 2, ADVERTISE: 0 of 3 sites answered; waiting for a, b, c
+> answer a b c
+! close ADVERTISE of training round 1, attempt 2
+= training round 1, attempt 2, ADVERTISE: closing
+> heard d
+- d is back
+! close ADVERTISE of training round 1, attempt 2
+= training round 1, attempt 2, ADVERTISE: closing
+> answer d
+x ABORTED: training round 1, attempt 2: phase ADVERTISE is over
+! close ADVERTISE of training round 1, attempt 2
+= training round 1, attempt 2, ADVERTISE: closing
+> close a b c d
+= training round 1, attempt 2, SHARE: 0 of 4 sites answered; waiting for a, b, c, d
+> answer a b c d
+! close SHARE of training round 1, attempt 2
+= training round 1, attempt 2, SHARE: closing
+> close a b c d
+= training round 1, attempt 2, MASK: 0 of 4 sites answered; waiting for a, b, c, d
+> answer a b
+= training round 1, attempt 2, MASK: 2 of 4 sites answered; waiting for c, d
+> fail d DISK_FULL
+- training round 1, attempt 2: d drops out: DISK_FULL
+= training round 1, attempt 2, MASK: 2 of 3 sites answered; waiting for c
+> stale a
+x ABORTED: training round 1, attempt 9 is over; now: training round 1, attempt 2
+= training round 1, attempt 2, MASK: 2 of 3 sites answered; waiting for c
+> answer c
+! close MASK of training round 1, attempt 2
+= training round 1, attempt 2, MASK: closing
+> work d
+d: nothing (dropped)
+> close a b c
+= training round 1, attempt 2, CONSISTENCY: 0 of 3 sites answered; waiting for a, b, c
+> answer a b c
+! close CONSISTENCY of training round 1, attempt 2
+= training round 1, attempt 2, CONSISTENCY: closing
+> close a b c
+= training round 1, attempt 2, UNMASK: 0 of 3 sites answered; waiting for a, b, c
+> answer a b
+= training round 1, attempt 2, UNMASK: 2 of 3 sites answered; waiting for c
+> fail c INTERNAL
+- training round 1, attempt 2: c drops out: INTERNAL
+! close UNMASK of training round 1, attempt 2
+= training round 1, attempt 2, UNMASK: closing
+> broken only 2 shares
+- failed: training round 1, attempt 2: only 2 shares; unmasking had begun, so these updates must not be summed again
+= training round 1, attempt 2: only 2 shares; unmasking had begun, so these updates must not be summed again
+)");
+}
+
+TEST(MachineTest, WhoFailsAfterAnsweringIsNotWaitedForInTheNextPhase) {
+  ExpectTranscript(Plan(), R"(
+> accept a
+- a takes part
+= 1 site accepted, at least 3 are needed
+> accept b
+- b takes part
+= 2 sites accepted, at least 3 are needed
+> accept c
+- c takes part
+= 3 sites accepted; waiting for the other answers
+> accept d
+- d takes part
+- 4 sites take part; each trains alone first
+= baselines: waiting for a, b, c, d
+> wait 10s
+- a: no baseline before the deadline
+- b: no baseline before the deadline
+- c: no baseline before the deadline
+- d: no baseline before the deadline
+- training round 1 starts
+= training round 1, ADVERTISE: 0 of 4 sites answered; waiting for a, b, c, d
+> answer a b
+= training round 1, ADVERTISE: 2 of 4 sites answered; waiting for c, d
+> fail a WORKER_CRASHED
+- training round 1: a drops out: WORKER_CRASHED
+= training round 1, ADVERTISE: 2 of 4 sites answered; waiting for c, d
+> work a
+a: nothing (dropped)
+> answer c d
+! close ADVERTISE of training round 1
+= training round 1, ADVERTISE: closing
+> close a b c d
+= training round 1, SHARE: 0 of 3 sites answered; waiting for b, c, d
+> work a b
+a: nothing (dropped)
+b: SHARE of training round 1 (working)
+> answer b c d
+! close SHARE of training round 1
+= training round 1, SHARE: closing
+)");
+}
+
+TEST(MachineTest, ASumIsTriedThreeTimes) {
+  ExpectTranscript(Plan(), R"(
+> accept a
+- a takes part
+= 1 site accepted, at least 3 are needed
+> accept b
+- b takes part
+= 2 sites accepted, at least 3 are needed
+> accept c
+- c takes part
+= 3 sites accepted; waiting for the other answers
+> accept d
+- d takes part
+- 4 sites take part; each trains alone first
+= baselines: waiting for a, b, c, d
+> wait 10s
+- a: no baseline before the deadline
+- b: no baseline before the deadline
+- c: no baseline before the deadline
+- d: no baseline before the deadline
+- training round 1 starts
+= training round 1, ADVERTISE: 0 of 4 sites answered; waiting for a, b, c, d
+> wait 10s
+- training round 1: no answer from a, b, c, d before the deadline
+! close ADVERTISE of training round 1
+= training round 1, ADVERTISE: closing
+> broken 0 adverts, at least 3 are needed
+- training round 1: 0 adverts, at least 3 are needed; trying again
+- training round 1, attempt 2 starts
+= training round 1, attempt 2, ADVERTISE: 0 of 4 sites answered; waiting for a, b, c, d
+> wait 10s
+- training round 1, attempt 2: no answer from a, b, c, d before the deadline
+! close ADVERTISE of training round 1, attempt 2
+= training round 1, attempt 2, ADVERTISE: closing
+> broken 0 adverts, at least 3 are needed
+- training round 1, attempt 2: 0 adverts, at least 3 are needed; trying again
+- training round 1, attempt 3 starts
+= training round 1, attempt 3, ADVERTISE: 0 of 4 sites answered; waiting for a, b, c, d
+> wait 10s
+- training round 1, attempt 3: no answer from a, b, c, d before the deadline
+! close ADVERTISE of training round 1, attempt 3
+= training round 1, attempt 3, ADVERTISE: closing
+> broken 0 adverts, at least 3 are needed
+- failed: training round 1, attempt 3: 0 adverts, at least 3 are needed; tried 3 times
+= training round 1, attempt 3: 0 adverts, at least 3 are needed; tried 3 times
+> work a
+a: closed, failed: training round 1, attempt 3: 0 adverts, at least 3 are needed; tried 3 times (done)
+> abort too late
+x FAILED_PRECONDITION: abort_requested does not fit now: training round 1, attempt 3: 0 adverts, at least 3 are needed; tried 3 times
+= training round 1, attempt 3: 0 adverts, at least 3 are needed; tried 3 times
+)");
+}
+
+TEST(MachineTest, ADropoutIsNotWaitedForUntilItIsHeardAgain) {
+  ExpectTranscript(Plan(2), R"(
+> accept a
+- a takes part
+= 1 site accepted, at least 3 are needed
+> accept b
+- b takes part
+= 2 sites accepted, at least 3 are needed
+> accept c
+- c takes part
+= 3 sites accepted; waiting for the other answers
+> accept d
+- d takes part
+- 4 sites take part; each trains alone first
+= baselines: waiting for a, b, c, d
+> baseline a
+- a: local-only baseline ready, sealed for the others
+= baselines: waiting for b, c, d
+> baseline b
+- b: local-only baseline ready, sealed for the others
+= baselines: waiting for c, d
+> baseline c
+- c: local-only baseline ready, sealed for the others
+= baselines: waiting for d
+> baseline d
+- d: local-only baseline ready, sealed for the others
+- training round 1 starts
+= training round 1, ADVERTISE: 0 of 4 sites answered; waiting for a, b, c, d
+> answer a b c
+= training round 1, ADVERTISE: 3 of 4 sites answered; waiting for d
+> wait 10s
+- training round 1: no answer from d before the deadline
+! close ADVERTISE of training round 1
+= training round 1, ADVERTISE: closing
+> close a b c
+= training round 1, SHARE: 0 of 3 sites answered; waiting for a, b, c
+> answer a b c
+! close SHARE of training round 1
+= training round 1, SHARE: closing
+> close a b c
+= training round 1, MASK: 0 of 3 sites answered; waiting for a, b, c
+> answer a b c
+! close MASK of training round 1
+= training round 1, MASK: closing
+> close a b c
+= training round 1, CONSISTENCY: 0 of 3 sites answered; waiting for a, b, c
+> answer a b c
+! close CONSISTENCY of training round 1
+= training round 1, CONSISTENCY: closing
+> close a b c
+= training round 1, UNMASK: 0 of 3 sites answered; waiting for a, b, c
+> enough a
+! close UNMASK of training round 1
+= training round 1, UNMASK: closing
+> close
+! finish training round 1
+= training round 1: adding up
+> finish
+- training round 1 done: 3 of 4 sites
+- training round 2 starts
+= training round 2, ADVERTISE: 0 of 3 sites answered; waiting for a, b, c
+> work d
+d: ADVERTISE of training round 2 (dropped)
+> answer a b
+= training round 2, ADVERTISE: 2 of 3 sites answered; waiting for c
+> heard d
+- d is back
+= training round 2, ADVERTISE: 2 of 4 sites answered; waiting for c, d
+> answer c
+= training round 2, ADVERTISE: 3 of 4 sites answered; waiting for d
+> answer d
+! close ADVERTISE of training round 2
+= training round 2, ADVERTISE: closing
+)");
+}
+
+TEST(MachineTest, NoCandidateNoRelease) {
+  ExpectTranscript(Plan(), R"(
+> accept a
+- a takes part
+= 1 site accepted, at least 3 are needed
+> accept b
+- b takes part
+= 2 sites accepted, at least 3 are needed
+> accept c
+- c takes part
+= 3 sites accepted; waiting for the other answers
+> accept d
+- d takes part
+- 4 sites take part; each trains alone first
+= baselines: waiting for a, b, c, d
+> wait 10s
+- a: no baseline before the deadline
+- b: no baseline before the deadline
+- c: no baseline before the deadline
+- d: no baseline before the deadline
+- training round 1 starts
+= training round 1, ADVERTISE: 0 of 4 sites answered; waiting for a, b, c, d
+> answer a b c d
+! close ADVERTISE of training round 1
+= training round 1, ADVERTISE: closing
+> close a b c d
+= training round 1, SHARE: 0 of 4 sites answered; waiting for a, b, c, d
+> answer a b c d
+! close SHARE of training round 1
+= training round 1, SHARE: closing
+> close a b c d
+= training round 1, MASK: 0 of 4 sites answered; waiting for a, b, c, d
+> answer a b c d
+! close MASK of training round 1
+= training round 1, MASK: closing
+> close a b c d
+= training round 1, CONSISTENCY: 0 of 4 sites answered; waiting for a, b, c, d
+> answer a b c d
+! close CONSISTENCY of training round 1
+= training round 1, CONSISTENCY: closing
+> close a b c d
+= training round 1, UNMASK: 0 of 4 sites answered; waiting for a, b, c, d
+> enough a
+! close UNMASK of training round 1
+= training round 1, UNMASK: closing
+> close
+! finish training round 1
+= training round 1: adding up
+> finish
+- training round 1 done: 4 of 4 sites
+- validation starts
+= validation, ADVERTISE: 0 of 4 sites answered; waiting for a, b, c, d
+> answer a b c d
+! close ADVERTISE of validation
+= validation, ADVERTISE: closing
+> close a b c d
+= validation, SHARE: 0 of 4 sites answered; waiting for a, b, c, d
+> answer a b c d
+! close SHARE of validation
+= validation, SHARE: closing
+> close a b c d
+= validation, MASK: 0 of 4 sites answered; waiting for a, b, c, d
+> answer a b c d
+! close MASK of validation
+= validation, MASK: closing
+> close a b c d
+= validation, CONSISTENCY: 0 of 4 sites answered; waiting for a, b, c, d
+> answer a b c d
+! close CONSISTENCY of validation
+= validation, CONSISTENCY: closing
+> close a b c d
+= validation, UNMASK: 0 of 4 sites answered; waiting for a, b, c, d
+> enough a
+! close UNMASK of validation
+= validation, UNMASK: closing
+> close
+! finish validation
+= validation: adding up
+> summary a
+! finish validation
+= validation: adding up
+> finish
+- validation done: 4 of 4 sites
+= validation: waiting for summaries of b, c, d
+> wait 10s
+- b: no summary before the deadline
+- c: no summary before the deadline
+- d: no summary before the deadline
+! decide gates
+= the gates are being decided
+> decide
+- failed: no candidate passed the gates
+= no candidate passed the gates
+> work a
+a: closed, failed: no candidate passed the gates (done)
+)");
+}
+
+TEST(MachineTest, AnOperatorCanAbort) {
+  ExpectTranscript(Plan(), R"(
+> abort wrong task
+- aborted: wrong task
+= wrong task
+> work a
+a: closed, aborted: wrong task (invited)
+> abort again
+x FAILED_PRECONDITION: abort_requested does not fit now: wrong task
+= wrong task
+> accept a
+x FAILED_PRECONDITION: site_accepted does not fit now: wrong task
+= wrong task
+)");
+}
+
+}  // namespace
+}  // namespace cloister::coordinator
