@@ -41,7 +41,7 @@ void AddLeaf(std::vector<Digest>& peaks, uint64_t leaves_before, Digest leaf) {
 // The largest power of two below `count`, which is at least 2.
 size_t SplitOf(size_t count) {
   size_t split = 1;
-  while (split * 2 < count) split *= 2;
+  while (split < count - split) split *= 2;  // written so that it cannot overflow
   return split;
 }
 
