@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "site_agent/agent/cohort_desk.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+
+#include <set>
+
+#include "protocols/base/descriptor.h"
+#include "protocols/base/file.h"
+#include "protocols/base/log.h"
+#include "protocols/crypto/hash.h"
+#include "site_agent/agent/progress_reporter.h"
+
+namespace cloister::site {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr uint64_t kMaxPreparedJson = uint64_t{256} << 20;
+
+// Held while it lives.
+absl::StatusOr<Descriptor> LockCohorts(const std::filesystem::path& data, const transport::StopSource& stop) {
+  const std::filesystem::path path = data / "cohort.lock";
+  Descriptor file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!file.valid()) {
+    return ErrnoStatus(errno, "cannot open", path);
+  }
+  bool said = false;
+  while (flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (!said) {
+      Log()->info("another process builds a cohort of this site: waiting for it");
+      said = true;
+    }
+    if (stop.WaitFor(absl::Milliseconds(200))) {
+      return absl::CancelledError("stopped while waiting for the cohort lock");
+    }
+  }
+  return file;
+}
+
+absl::StatusOr<std::map<std::string, std::string>> ReadRejections(const std::filesystem::path& prepared) {
+  CLOISTER_ASSIGN_OR_RETURN(const Bytes text, ReadFile(prepared / "prepared.json", kMaxPreparedJson));
+  const Json json = Json::parse(text, nullptr, false);
+  if (!json.is_object() || !json.contains("cases") || !json["cases"].is_array()) {
+    return absl::DataLossError("prepared.json is damaged");
+  }
+  std::map<std::string, std::string> rejected;
+  for (const Json& one : json["cases"]) {
+    if (one.is_object() && one.contains("rejected") && one["rejected"].is_string() && one.contains("case") &&
+        one["case"].is_string()) {
+      rejected[one["case"]] = one["rejected"];
+    }
+  }
+  return rejected;
+}
+
+WorkerJob PrepareJob(const plan::Task& task, const CohortDraft& draft) {
+  WorkerJob job;
+  job.kind = "prepare";
+  job.title = "prepare " + task.name;
+  Json cases = Json::array();
+  CanonicalWriter digests;
+  for (const DraftCase& one : draft.cases) {
+    cases.push_back(Json{{"case", one.id}, {"files", Json::array({one.study.image_path})}});
+    digests.Put(one.study.image_digest);
+  }
+  job.job = Json{{"task", Json::parse(plan::TaskJson(task))}, {"cases", cases}};
+  job.inputs = digests.Take();
+  return job;
+}
+
+}  // namespace
+
+int FrozenCohort::Patients() const {
+  std::set<std::string> patients;
+  for (const ManifestCase& one : manifest.cases) {
+    patients.insert(one.patient);
+  }
+  return static_cast<int>(patients.size());
+}
+
+std::vector<const ManifestCase*> FrozenCohort::Of(CohortSplit split) const {
+  std::vector<const ManifestCase*> cases;
+  for (const ManifestCase& one : manifest.cases) {
+    if (one.split == split) {
+      cases.push_back(&one);
+    }
+  }
+  return cases;
+}
+
+CohortDesk::CohortDesk(const SiteConfig* config, SiteStore* store, StudySource* source, WorkerJobs* jobs,
+                       const crypto::SecretBytes* site_secret, const Clock* clock)
+    : config_(config), store_(store), source_(source), jobs_(jobs), site_secret_(site_secret), clock_(clock) {}
+
+absl::StatusOr<PreparedCohort> CohortDesk::Prepare(const plan::Task& task, const transport::StopSource& stop) {
+  const LabelConfig* labels = config_->LabelsOf(task.name);
+  if (labels == nullptr) {
+    return absl::FailedPreconditionError(
+        fmt::format("no label file is configured for task {}: add it under \"labels\" in site.yaml", task.name));
+  }
+  CLOISTER_ASSIGN_OR_RETURN(const Descriptor lock, LockCohorts(config_->data, stop));
+
+  CohortRequest request;
+  request.task = task;
+  request.label_file = labels->file;
+  request.accession_column = labels->accession_column;
+  request.keep_conflicting_patients = labels->keep_conflicting_patients;
+  ProgressReporter fetching(&store_->progress(), clock_, "", "cohort " + task.name);
+  CohortBuilderOptions options;
+  options.cache = config_->data / "cache";
+  options.cancelled = [&stop] { return stop.stopped(); };
+  options.progress = [&fetching](int done, int total) {
+    WorkerProgress progress;
+    progress.phase = "fetch";
+    progress.batch = done;
+    progress.batches = total;
+    fetching(progress);
+  };
+  CohortBuilder builder(source_, &store_->cohorts(), site_secret_, clock_, options);
+  CLOISTER_ASSIGN_OR_RETURN(CohortDraft draft, builder.Build(request));
+
+  PreparedCohort cohort;
+  if (!draft.cases.empty()) {
+    ProgressReporter preparing(&store_->progress(), clock_, "", "cohort " + task.name);
+    const WorkerOutcome outcome = jobs_->Run(PrepareJob(task, draft), stop, std::ref(preparing));
+    if (const WorkerError* error = std::get_if<WorkerError>(&outcome)) {
+      return absl::InternalError(fmt::format("the worker could not prepare the images of {}: {}: {}", task.name,
+                                             WorkerFailureName(error->failure), error->message));
+    }
+    cohort.prepared = std::get<WorkerDone>(outcome).folder;
+    CLOISTER_ASSIGN_OR_RETURN(const auto rejected, ReadRejections(cohort.prepared));
+    ApplyRejections(rejected, draft);
+  }
+  CohortBuildRow row;
+  row.task = task.name;
+  row.report = CohortReportJson(draft.report);
+  row.built_unix_ms = absl::ToUnixMillis(clock_->Now());
+  CLOISTER_RETURN_IF_ERROR(store_->cohorts().PutBuild(row));
+  (void)store_->progress().Remove("");
+  Log()->info("cohort {}: {} usable studies of {} patients, {} positive; {} found, {} fetched now", task.name,
+              draft.report.usable(), draft.report.patients, draft.report.positive_patients, draft.report.found,
+              draft.report.newly_fetched);
+  cohort.draft = std::move(draft);
+  return cohort;
+}
+
+absl::StatusOr<FrozenCohort> CohortDesk::Frozen(const JobId& job) const {
+  CLOISTER_ASSIGN_OR_RETURN(ManifestRow row, store_->cohorts().Manifest(job));
+  if (crypto::Sha256(row.document) != row.digest) {
+    return absl::DataLossError("the stored cohort manifest does not have its digest");
+  }
+  FrozenCohort cohort;
+  CLOISTER_ASSIGN_OR_RETURN(cohort.manifest, ParseManifest(row.document));
+  cohort.digest = row.digest;
+  cohort.prepared = row.prepared;
+  return cohort;
+}
+
+absl::StatusOr<FrozenCohort> CohortDesk::Freeze(const JobId& job, const plan::Experiment& plan,
+                                                const transport::StopSource& stop) {
+  absl::StatusOr<FrozenCohort> frozen = Frozen(job);
+  if (frozen.ok() || !absl::IsNotFound(frozen.status())) {
+    return frozen;
+  }
+  CLOISTER_ASSIGN_OR_RETURN(const PreparedCohort cohort, Prepare(plan.task, stop));
+  const SplitRule rule = {plan.evaluation.tuning_share, plan.evaluation.test_share, plan.evaluation.split_seed};
+  FrozenCohort result;
+  result.manifest = FreezeCohort(cohort.draft, rule, *site_secret_);
+  const Bytes document = ManifestDocument(result.manifest);
+  result.digest = crypto::Sha256(document);
+  result.prepared = cohort.prepared;
+  ManifestRow row;
+  row.job = job;
+  row.digest = result.digest;
+  row.task = plan.task.name;
+  row.document = document;
+  row.prepared = cohort.prepared.string();
+  row.frozen_unix_ms = absl::ToUnixMillis(clock_->Now());
+  const absl::Status stored = store_->cohorts().FreezeManifest(row);
+  if (absl::IsAlreadyExists(stored)) {
+    return Frozen(job);
+  }
+  CLOISTER_RETURN_IF_ERROR(stored);
+  return result;
+}
+
+}  // namespace cloister::site
