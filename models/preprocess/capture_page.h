@@ -16,8 +16,8 @@ struct CaptureContent {
   std::string title;             // "Chest pneumonia"
   double score = 0;              // probability, 0..1
   double operating_point = 0.5;  // 0..1; score >= operating_point is positive
-  std::string positive_text = "POSITIVE";
-  std::string negative_text = "NEGATIVE";
+  std::string positive_text = "Positive";
+  std::string negative_text = "Negative";
   std::vector<std::string> lines;  // below the score: model, version, site, time
   std::string banner = "AI result - not verified by a physician";
 };

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "protocols/base/bytes.h"
+#include "protocols/base/descriptor.h"
 #include "protocols/base/status.h"
 
 namespace cloister::models {
@@ -68,9 +69,6 @@ class PreparedSetWriter {
   // UNAVAILABLE, RESOURCE_EXHAUSTED, ...: as WriteFileAtomically.
   static absl::StatusOr<PreparedSetWriter> Create(const std::filesystem::path& folder, int channels, int rows,
                                                   int columns, const Digest& preprocessing);
-  PreparedSetWriter(PreparedSetWriter&& other) noexcept;
-  PreparedSetWriter(const PreparedSetWriter&) = delete;
-  ~PreparedSetWriter();
 
   absl::Status Add(const std::string& case_id, const std::vector<uint8_t>& image);
   void Reject(const std::string& case_id, const std::string& reason, const std::string& message);
@@ -84,7 +82,7 @@ class PreparedSetWriter {
   PreparedSetWriter() = default;
 
   std::filesystem::path folder_;
-  int descriptor_ = -1;
+  Descriptor descriptor_;
   int channels_ = 0;
   int rows_ = 0;
   int columns_ = 0;
