@@ -57,7 +57,8 @@ Association::Association(Association&& other) noexcept
     : config_(other.config_),
       deadline_(other.deadline_),
       network_(std::exchange(other.network_, nullptr)),
-      association_(std::exchange(other.association_, nullptr)) {}
+      association_(std::exchange(other.association_, nullptr)),
+      answered_(other.answered_) {}
 
 Association::~Association() {
   if (association_ != nullptr) {
@@ -144,15 +145,15 @@ absl::Status Association::Explain(const OFCondition& condition, const std::strin
     return absl::DeadlineExceededError(fmt::format("{}: {} took longer than {}", Describe(config_), what,
                                                    absl::FormatDuration(config_.call_deadline)));
   }
-  const absl::Status status = NetworkStatus(condition, fmt::format("{}: {}", Describe(config_), what));
-  if (condition == DUL_PEERABORTEDASSOCIATION || condition == DUL_PEERREQUESTEDRELEASE) {
-    return absl::Status(status.code(), fmt::format("{}; the PACS hung up: {}", std::string(status.message()), ListUs(config_)));
+  if (!answered_ && (condition == DUL_PEERABORTEDASSOCIATION || condition == DUL_PEERREQUESTEDRELEASE)) {
+    return absl::PermissionDeniedError(fmt::format("{} hung up on our {}; most likely it does not know us: {}",
+                                                   Describe(config_), what, ListUs(config_)));
   }
   if (condition == DIMSE_NODATAAVAILABLE) {
     return absl::UnavailableError(
         fmt::format("{}: {}: silent for {}", Describe(config_), what, absl::FormatDuration(config_.response_timeout)));
   }
-  return status;
+  return NetworkStatus(condition, fmt::format("{}: {}", Describe(config_), what));
 }
 
 }  // namespace cloister::site

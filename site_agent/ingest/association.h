@@ -46,8 +46,11 @@ class Association {
   // Seconds to wait for the peer's next message: response_timeout, or what is left until the deadline; at least 1.
   int TimeoutSeconds() const;
   bool PastDeadline() const { return absl::Now() >= deadline_; }
-  // The Status for a DIMSE call that failed: DEADLINE_EXCEEDED past the deadline, else NetworkStatus with a hint.
+  // The Status for a DIMSE call that failed: DEADLINE_EXCEEDED past the deadline, PERMISSION_DENIED when the peer hung
+  // up on our first request (so Orthanc refuses strangers), else NetworkStatus with a hint.
   absl::Status Explain(const OFCondition& condition, const std::string& what) const;
+  // The peer has answered; from now on a hang-up is a broken connection.
+  void NoteAnswer() { answered_ = true; }
 
   DIC_US NextMessageId() { return association_->nextMsgID++; }
 
@@ -58,6 +61,7 @@ class Association {
   absl::Time deadline_;
   T_ASC_Network* network_ = nullptr;
   T_ASC_Association* association_ = nullptr;
+  bool answered_ = false;
 };
 
 // "PACS 'ORTHANC' at 10.0.0.5:4242".

@@ -94,6 +94,7 @@ absl::Status SendFile(Association& association, const FileToSend& file, bool* br
     *broken = true;
     return association.Explain(sent, "C-STORE");
   }
+  association.NoteAnswer();
   const bool stored = response.DimseStatus == STATUS_Success || DICOM_WARNING_STATUS(response.DimseStatus);
   return stored ? absl::OkStatus()
                 : absl::FailedPreconditionError(fmt::format("the PACS refused it: {} (0x{:04x})",

@@ -70,6 +70,7 @@ absl::Status Find(const PacsConfig& config, DcmDataset& keys, const std::functio
                                                       association.TimeoutSeconds(), &context, &response, &detail);
     delete detail;
     CLOISTER_RETURN_IF_ERROR(association.Explain(received, "C-FIND"));
+    association.NoteAnswer();
     if (response.CommandField != DIMSE_C_FIND_RSP) {
       return absl::DataLossError(Describe(config) + ": C-FIND: an unexpected message came");
     }

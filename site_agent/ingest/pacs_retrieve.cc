@@ -82,38 +82,40 @@ absl::Status FillKeys(const std::string& study, const std::string& series, DcmDa
   return absl::OkStatus();
 }
 
-std::string FailureText(const PacsConfig& config, DIC_US status) {
-  switch (status) {
-    case 0xa801:
-      return fmt::format("{} does not know the destination '{}': list that AE title with our host and port there",
-                         Describe(config), config.calling_ae_title);
-    case 0xa701:
-    case 0xa702:
-      return fmt::format("{} could not send: check that it can connect to our Storage SCP (host, port, firewall)",
-                         Describe(config));
-    default:
-      return fmt::format("{} reports status 0x{:04x}", Describe(config), status);
+// What a failing status of the PACS means for the person who has to mend it; `destination` is "" for C-GET.
+std::string FailureText(const PacsConfig& config, const std::string& destination, DIC_US status) {
+  if (destination.empty()) {
+    return fmt::format("{} reports status 0x{:04x}", Describe(config), status);
   }
+  if (status == STATUS_MOVE_Failed_MoveDestinationUnknown) {
+    return fmt::format("{} does not know the destination '{}': list that AE title with our host and port there",
+                       Describe(config), destination);
+  }
+  return fmt::format(
+      "{} could not deliver to '{}' (status 0x{:04x}): check that it lists that AE title with our host and port, and "
+      "can "
+      "connect there (firewall)",
+      Describe(config), destination, status);
 }
 
 // Judges what came against what the PACS said; `files` and the counts are filled already.
-void Judge(const PacsConfig& config, RetrieveOutcome* outcome) {
+void Judge(const PacsConfig& config, const std::string& destination, RetrieveOutcome* outcome) {
   std::sort(outcome->files.begin(), outcome->files.end());
   const bool success = outcome->dimse_status == STATUS_Success;
   const auto arrived = static_cast<int>(outcome->files.size());
   const bool all_arrived = outcome->failed <= 0 && arrived >= outcome->completed + std::max(0, outcome->warning);
+  const std::string failure = FailureText(config, destination, outcome->dimse_status);
   if (success && arrived == 0) {
     outcome->code = RetrieveCode::kEmpty;
     outcome->message = fmt::format("{} reports success but sent nothing: is the study still there?", Describe(config));
   } else if (arrived == 0) {
     outcome->code = RetrieveCode::kFailed;
-    outcome->message = FailureText(config, outcome->dimse_status);
+    outcome->message = failure;
   } else if (all_arrived && (success || DICOM_WARNING_STATUS(outcome->dimse_status))) {
     outcome->code = RetrieveCode::kComplete;
   } else {
     outcome->code = RetrieveCode::kPartial;
-    outcome->message = fmt::format("{} instances came, {} failed; {}", arrived, std::max(0, outcome->failed),
-                                   FailureText(config, outcome->dimse_status));
+    outcome->message = fmt::format("{} instances came, {} failed; {}", arrived, std::max(0, outcome->failed), failure);
   }
 }
 
@@ -166,6 +168,7 @@ absl::StatusOr<RetrieveOutcome> Get(const PacsConfig& config, DcmDataset* keys, 
                                                            options.timeout_seconds, &context, &received, &detail);
     delete detail;
     CLOISTER_RETURN_IF_ERROR(association.Explain(command, "C-GET"));
+    association.NoteAnswer();
     if (received.CommandField == DIMSE_C_STORE_RQ) {
       T_DIMSE_C_StoreRQ& request = received.msg.CStoreRQ;
       const std::filesystem::path partial = folder / fmt::format(".{}.part", request.MessageID);
@@ -198,7 +201,7 @@ absl::StatusOr<RetrieveOutcome> Get(const PacsConfig& config, DcmDataset* keys, 
     outcome.warning = count(O_GET_NUMBEROFWARNINGSUBOPERATIONS, response.NumberOfWarningSubOperations);
     outcome.dimse_status = response.DimseStatus;
     association.Release();
-    Judge(config, &outcome);
+    Judge(config, /*destination=*/"", &outcome);
     return outcome;
   }
 }
@@ -268,6 +271,7 @@ absl::StatusOr<RetrieveOutcome> PacsClient::RetrieveByMove(const std::string& st
                                                            association.TimeoutSeconds(), &context, &received, &detail);
     delete detail;
     CLOISTER_RETURN_IF_ERROR(association.Explain(command, "C-MOVE"));
+    association.NoteAnswer();
     if (received.CommandField != DIMSE_C_MOVE_RSP) {
       return absl::DataLossError(Describe(config_) + ": C-MOVE: an unexpected message came");
     }
@@ -284,7 +288,7 @@ absl::StatusOr<RetrieveOutcome> PacsClient::RetrieveByMove(const std::string& st
     outcome.dimse_status = response.DimseStatus;
     association.Release();
     CLOISTER_ASSIGN_OR_RETURN(outcome.files, ListFiles(scp.StudyFolder(study_instance_uid), series_instance_uid));
-    Judge(config_, &outcome);
+    Judge(config_, scp.ae_title(), &outcome);
     return outcome;
   }
 }

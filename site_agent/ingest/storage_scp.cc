@@ -81,7 +81,11 @@ class WatchingLayer final : public DcmTransportLayer {
 std::string Trimmed(const char* text) {
   std::string value(text);
   value.erase(value.find_last_not_of(' ') + 1);
-  return value.erase(0, std::min(value.find_first_not_of(' '), value.size()));
+  value.erase(0, std::min(value.find_first_not_of(' '), value.size()));
+  for (char& c : value) {  // it goes into the log
+    c = c < ' ' || c > '~' ? '?' : c;
+  }
+  return value;
 }
 
 // Of the transfer syntaxes a peer proposes in one context: its first, but explicit VR rather than implicit.
@@ -267,6 +271,9 @@ void StorageScp::Impl::Refuse(T_ASC_Association* association, T_ASC_RejectParame
 bool StorageScp::Impl::Accept(T_ASC_Association* association) {
   const std::string called = Trimmed(association->params->DULparams.calledAPTitle);
   const std::string calling = Trimmed(association->params->DULparams.callingAPTitle);
+  if (called.empty() && calling.empty()) {
+    return false;  // it left before it said anything
+  }
   if (called != config_.ae_title) {
     Refuse(association, ASC_RESULT_REJECTEDPERMANENT, ASC_SOURCE_SERVICEUSER, ASC_REASON_SU_CALLEDAETITLENOTRECOGNIZED,
            fmt::format("'{}' called '{}', but this is '{}'; correct the AE title in that PACS", calling, called,

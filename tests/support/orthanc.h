@@ -30,6 +30,9 @@ struct OrthancOptions {
   std::string auto_route_to;
 };
 
+// A TCP port nobody listens on right now.
+int FreePort();
+
 class Orthanc {
  public:
   // True when the Orthanc program is installed. Tests that need it skip, saying so, when it is not.
