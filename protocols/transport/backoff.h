@@ -1,6 +1,6 @@
 #pragma once
 // SPDX-License-Identifier: Apache-2.0
-// How long to wait before trying again: exponential with full jitter, so that a hundred sites do not come back in the
+// How long to wait before trying again: exponential with jitter, so that a hundred sites do not come back in the
 // same millisecond after the coordinator's restart.
 
 #include <absl/time/time.h>

@@ -7,6 +7,7 @@
 #include <grpcpp/client_context.h>
 
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "protocols/base/clock.h"
@@ -25,30 +26,33 @@ struct ChannelOptions {
 
 class CoordinatorChannel {
  public:
-  // INVALID_ARGUMENT: the target is not host:port. Codes of CheckOwnCertificate.
+  // INVALID_ARGUMENT: the target is not host:port, or a file is not what it should be; NOT_FOUND, PERMISSION_DENIED: a
+  // file. A certificate that has merely expired is not an error here: Dial() says so until it has been renewed.
   static absl::StatusOr<std::shared_ptr<CoordinatorChannel>> Create(ChannelOptions options, const Clock* clock);
   // Without TLS, for tests and simulations in one process.
   static std::shared_ptr<CoordinatorChannel> Insecure(std::shared_ptr<grpc::Channel> channel);
 
-  const std::shared_ptr<grpc::Channel>& grpc() const { return channel_; }
-  const std::string& target() const { return options_.target; }
+  // What to make calls on; ask for it again before each call: a new certificate on the disk gives a new connection.
+  // UNAUTHENTICATED: ours has expired (with the date and the way to a new one) or is of another consortium.
+  absl::StatusOr<std::shared_ptr<grpc::Channel>> Dial();
 
-  // What `status`, the outcome of a call, means. UNAVAILABLE and UNKNOWN from the transport are looked into: our own
-  // certificate expired (UNAUTHENTICATED, with the date and the way to a new one), a coordinator of another consortium
-  // (UNAUTHENTICATED), nobody listening, a name that does not resolve, a firewall (UNAVAILABLE). Everything else is
-  // FromGrpc(status).
+  // What `status`, the outcome of a call, means. Broken connections, whatever code gRPC gives them, are UNAVAILABLE
+  // with the likely cause: nobody listening, a name that does not resolve, a firewall; or UNAUTHENTICATED: a
+  // coordinator of another consortium, or one that refuses our certificate. Everything else is FromGrpc(status).
   absl::Status Explain(const grpc::Status& status) const;
 
-  // UNAVAILABLE (explained) unless connected by `deadline`.
-  absl::Status WaitConnected(absl::Time deadline) const;
+  const std::string& target() const { return options_.target; }
 
  private:
-  CoordinatorChannel(ChannelOptions options, const Clock* clock, std::shared_ptr<grpc::Channel> channel)
-      : options_(std::move(options)), clock_(clock), channel_(std::move(channel)) {}
+  CoordinatorChannel(ChannelOptions options, const Clock* clock) : options_(std::move(options)), clock_(clock) {}
+  absl::Status Reload();  // under mutex_
 
-  ChannelOptions options_;
-  const Clock* clock_;
-  std::shared_ptr<grpc::Channel> channel_;
+  const ChannelOptions options_;
+  const Clock* const clock_;  // null: insecure
+  std::mutex mutex_;
+  std::shared_ptr<grpc::Channel> channel_;  // guarded by mutex_, as are the next two
+  absl::Time expires_ = absl::InfiniteFuture();
+  std::string files_seen_;  // times and sizes of the files when channel_ was made
 };
 
 // "host:port" with a port of 1 to 65535; IPv6 as "[::1]:port".

@@ -57,7 +57,9 @@ struct HttpOptions {
   std::string host = "127.0.0.1";
   int port = 0;         // 0: any free one
   std::string product;  // on the login page: "Cloister · site-a"
-  Users users;          // empty: nobody can log in
+  Users users;
+  // More of them, read at every login, so that a new user needs no restart. With neither, nobody can log in.
+  std::filesystem::path users_file;
   absl::Duration session = absl::Hours(12);
   int failures_before_delay = 5;  // failed logins (per user and per address) in five minutes
 };

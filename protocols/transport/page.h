@@ -32,6 +32,15 @@ struct Page {
 };
 std::string RenderPage(const Page& page);
 
+struct LoginPage {
+  std::string product;   // text
+  std::string language;  // "zh" or "en"
+  std::string user;      // text: what was typed before
+  std::string problem;   // text; empty: none
+  std::string next;      // path to go on to
+};
+std::string RenderLogin(const LoginPage& page);
+
 enum class Tone { kNeutral, kGood, kWarning, kBad, kActive };
 
 namespace parts {

@@ -24,7 +24,7 @@ class StopSource {
   class Handle {
    public:
     Handle() = default;
-    Handle(Handle&&) noexcept = default;
+    Handle(Handle&& other) noexcept;
     Handle& operator=(Handle&& other) noexcept;
     ~Handle();
 

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "protocols/transport/late_answer.h"
+
+#include <grpcpp/alarm.h>
+
+#include <mutex>
+
+#include "protocols/transport/grpc_status.h"
+
+namespace cloister::transport {
+
+struct LateAnswer::State {
+  std::mutex mutex;
+  bool taken = false;  // somebody answers, has answered, or the caller has gone
+  Fill fill;
+  grpc::ServerUnaryReactor* reactor =
+      nullptr;  // lives until its OnDone, which comes after whoever took this has finished it
+  grpc::Alarm alarm;
+
+  bool Take(Fill* fill_out) {
+    std::lock_guard lock(mutex);
+    if (taken) {
+      return false;
+    }
+    taken = true;
+    *fill_out = std::move(fill);
+    fill = nullptr;
+    return true;
+  }
+
+  void Wake() {
+    if (Fill taken_fill; Take(&taken_fill)) {
+      reactor->Finish(ToGrpc(taken_fill()));
+    }
+  }
+
+  void Fail(const absl::Status& status) {
+    if (Fill dropped; Take(&dropped)) {
+      reactor->Finish(ToGrpc(status));
+    }
+  }
+};
+
+namespace {
+
+class Reactor final : public grpc::ServerUnaryReactor {
+ public:
+  explicit Reactor(std::shared_ptr<LateAnswer::State> state) : state_(std::move(state)) {}
+
+  void OnCancel() override { state_->Fail(absl::CancelledError("the caller has gone")); }
+  void OnDone() override {
+    state_->alarm.Cancel();
+    delete this;
+  }
+
+ private:
+  std::shared_ptr<LateAnswer::State> state_;
+};
+
+}  // namespace
+
+std::shared_ptr<LateAnswer> LateAnswer::Start(grpc::CallbackServerContext*, absl::Duration wait, Fill fill) {
+  auto state = std::make_shared<State>();
+  state->fill = std::move(fill);
+  state->reactor = new Reactor(state);
+  state->alarm.Set(absl::ToChronoTime(absl::Now() + wait), [state](bool) { state->Wake(); });
+  return std::make_shared<LateAnswer>(state);
+}
+
+void LateAnswer::Wake() {
+  state_->Wake();
+}
+
+void LateAnswer::Fail(const absl::Status& status) {
+  state_->Fail(status);
+}
+
+bool LateAnswer::done() const {
+  std::lock_guard lock(state_->mutex);
+  return state_->taken;
+}
+
+grpc::ServerUnaryReactor* LateAnswer::reactor() const {
+  return state_->reactor;
+}
+
+grpc::ServerUnaryReactor* LateAnswer::Now(grpc::CallbackServerContext* context, const absl::Status& status) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  reactor->Finish(ToGrpc(status));
+  return reactor;
+}
+
+}  // namespace cloister::transport
