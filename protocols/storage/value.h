@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <variant>
 #include <vector>
 
@@ -36,7 +37,9 @@ class Value {
   Value(long long value) : variant_(int64_t{value}) {}
   Value(unsigned long value) : variant_(static_cast<int64_t>(value)) {}
   Value(unsigned long long value) : variant_(static_cast<int64_t>(value)) {}
-  Value(bool value) : variant_(int64_t{value}) {}
+  // Exactly bool: a stray pointer must not become 1.
+  template <typename T, typename = std::enable_if_t<std::is_same_v<T, bool>>>
+  Value(T value) : variant_(int64_t{value}) {}
   Value(double value) : variant_(value) {}
   Value(const char* text) : variant_(std::string(text)) {}
   Value(std::string text) : variant_(std::move(text)) {}
