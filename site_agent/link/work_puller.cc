@@ -6,6 +6,11 @@
 #include "protocols/base/log.h"
 
 namespace cloister::site {
+namespace {
+
+constexpr absl::Duration kSoonest = absl::Milliseconds(50);
+
+}  // namespace
 
 WorkPuller::WorkPuller(CoordinatorLink* link, Options options, std::function<void(wire::Work)> on_work,
                        std::function<void(const LinkState&)> on_state)
@@ -33,6 +38,7 @@ void WorkPuller::Run() {
   transport::Backoff backoff(options_.backoff);
   uint64_t version = 0;
   while (!stop_.stopped()) {
+    const absl::Time asked = absl::Now();
     absl::StatusOr<wire::Work> work = link_->PullWork(version, options_.wait, stop_);
     if (stop_.stopped()) {
       return;
@@ -44,11 +50,16 @@ void WorkPuller::Run() {
       }
       continue;
     }
-    backoff.Reset();
     SetState(true, "");
     if (work->version != version) {
+      backoff.Reset();
       version = work->version;
       on_work_(*std::move(work));
+    } else if (absl::Now() - asked > kSoonest) {
+      backoff.Reset();
+    } else if (stop_.WaitFor(backoff.Next())) {  // no news, and no wait: a coordinator that does not hold calls must
+                                                 // not keep us busy
+      return;
     }
   }
 }

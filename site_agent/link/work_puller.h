@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 
@@ -45,7 +46,7 @@ class WorkPuller {
   const Options options_;
   const std::function<void(wire::Work)> on_work_;
   const std::function<void(const LinkState&)> on_state_;
-  const transport::StopSource stop_;
+  transport::StopSource stop_;
   mutable std::mutex mutex_;
   LinkState state_;  // guarded by mutex_
   std::thread thread_;
