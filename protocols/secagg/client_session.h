@@ -60,6 +60,7 @@ class ClientSession {
   ClientSession(ClientSession&&) noexcept;
   ClientSession& operator=(ClientSession&&) noexcept;
 
+  // The first word; asked again, the same one.
   absl::StatusOr<ClientStep> Advertise();
 
   // Any message of the coordinator, as it came. Codes: DATA_LOSS and INVALID_ARGUMENT (malformed), FAILED_PRECONDITION

@@ -115,6 +115,7 @@ struct KeyShare {
   ShamirShare share;
 };
 struct NoShare {};  // what the owner sealed for this site did not open, or did not match its hash
+enum class RevealKind : uint8_t { kNone = 0, kSelfMask = 1, kKey = 2 };  // as encoded
 struct Reveal {
   SiteId owner;
   std::variant<SelfMaskShare, KeyShare, NoShare> share;

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "protocols/secagg/dealing.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include <utility>
+
+#include "protocols/crypto/aead.h"
+#include "protocols/crypto/hkdf.h"
+#include "protocols/secagg/graph.h"
+#include "protocols/secagg/transcript.h"
+
+namespace cloister::secagg {
+namespace {
+
+// A channel key seals one message in one direction, so its nonce may be fixed.
+const Bytes kChannelNonce(crypto::kAeadNonceBytes, '\0');
+
+crypto::SecretBytes DeriveOne(const Digest& ctx0, const crypto::SecretBytes& root, ByteView what) {
+  return crypto::Hkdf(ctx0.view(), root, CanonicalWriter().Blob(what).bytes(), 32);
+}
+
+crypto::X25519KeyPair DeriveKeyPair(const Digest& ctx0, const crypto::SecretBytes& root, ByteView what) {
+  return crypto::X25519KeyPair::FromSeed(DeriveOne(ctx0, root, what)).value();  // 32 bytes always are a key
+}
+
+absl::StatusOr<crypto::SecretBytes> ChannelKey(const crypto::X25519KeyPair& mine, const Member& peer,
+                                               const Digest& ctx1, const SiteId& from, const SiteId& to) {
+  CLOISTER_ASSIGN_OR_RETURN(const crypto::SecretBytes shared, mine.Derive(peer.channel_key));
+  const Bytes info = CanonicalWriter().Blob("CSA1/chan").Blob(from.value()).Blob(to.value()).Take();
+  return crypto::Hkdf(ctx1.view(), shared, info, crypto::kAeadKeyBytes);
+}
+
+Bytes ChannelContext(const Digest& ctx1, const SiteId& from, const SiteId& to) {
+  return CanonicalWriter().Put(ctx1).Blob(from.value()).Blob(to.value()).Take();
+}
+
+crypto::SecretBytes Join(const SharePair& pair) {
+  crypto::SecretBytes joined(2 * kShamirShareBytes);
+  const crypto::SecretBytes self_mask = pair.self_mask.ToBytes();
+  const crypto::SecretBytes key = pair.key.ToBytes();
+  std::copy(self_mask.data(), self_mask.data() + kShamirShareBytes, joined.data());
+  std::copy(key.data(), key.data() + kShamirShareBytes, joined.data() + kShamirShareBytes);
+  return joined;
+}
+
+crypto::SeededStream Coefficients(const SiteSecrets& secrets, const Digest& ctx1, ByteView which) {
+  return {secrets.root, CanonicalWriter().Blob("CSA1/coefficients").Put(ctx1).Blob(which).bytes()};
+}
+
+}  // namespace
+
+SiteSecrets DeriveSecrets(const Digest& ctx0, const SiteId& site, const crypto::SecretBytes& job_secret) {
+  const Bytes info = CanonicalWriter().Blob("CSA1/site-root").Blob(site.value()).Take();
+  crypto::SecretBytes root = crypto::Hkdf(ctx0.view(), job_secret, info, 32);
+  crypto::X25519KeyPair channel = DeriveKeyPair(ctx0, root, "CSA1/channel-key");
+  crypto::X25519KeyPair mask = DeriveKeyPair(ctx0, root, "CSA1/mask-key");
+  crypto::SecretBytes self_mask = DeriveOne(ctx0, root, "CSA1/self-mask");
+  return {std::move(root), std::move(channel), std::move(mask), std::move(self_mask)};
+}
+
+absl::StatusOr<Dealing> DealSecrets(const SiteSecrets& secrets, const crypto::Signer& signer,
+                                    const VerifiedRoster& roster, size_t self) {
+  const Digest& ctx1 = roster.ctx1();
+  const SiteId& owner = roster[self].site;
+  const std::vector<size_t> holders = Neighbourhood(roster.size(), self);
+  const int n = static_cast<int>(holders.size());
+  crypto::SeededStream self_mask_stream = Coefficients(secrets, ctx1, "self-mask");
+  crypto::SeededStream key_stream = Coefficients(secrets, ctx1, "key");
+  CLOISTER_ASSIGN_OR_RETURN(const std::vector<ShamirShare> self_mask_shares,
+                            DealShares(secrets.self_mask, Threshold(n), n, self_mask_stream));
+  CLOISTER_ASSIGN_OR_RETURN(const std::vector<ShamirShare> key_shares,
+                            DealShares(secrets.mask.seed(), Threshold(n), n, key_stream));
+  Dealing dealing;
+  std::vector<Digest> leaves;
+  for (size_t i = 0; i < holders.size(); ++i) {
+    const SiteId& holder = roster[holders[i]].site;
+    const SharePair pair{self_mask_shares[i], key_shares[i]};
+    SealedShare share;
+    share.recipient = holder;
+    share.self_mask_hash = ShareHash(ctx1, owner, holder, ShareKind::kSelfMask, pair.self_mask);
+    share.key_hash = ShareHash(ctx1, owner, holder, ShareKind::kKey, pair.key);
+    if (holders[i] == self) {
+      dealing.own = pair;
+    } else {
+      CLOISTER_ASSIGN_OR_RETURN(const crypto::SecretBytes key,
+                                ChannelKey(secrets.channel, roster[holders[i]], ctx1, owner, holder));
+      CLOISTER_ASSIGN_OR_RETURN(
+          share.sealed, crypto::Seal(key, kChannelNonce, ChannelContext(ctx1, owner, holder), Join(pair).view()));
+    }
+    leaves.push_back(ShareLeaf(share));
+    dealing.message.entries.push_back(std::move(share));
+  }
+  ShareRoot root{ctx1, owner, crypto::MerkleRootOf(leaves), {}};
+  root.signature = signer.Sign(kShareRootDomain, SignedPart(root));
+  dealing.message.root = Encode(root);
+  return dealing;
+}
+
+absl::StatusOr<SharePair> OpenShares(const SiteSecrets& secrets, const VerifiedRoster& roster, size_t owner,
+                                     size_t self, const SealedShare& share) {
+  const Digest& ctx1 = roster.ctx1();
+  const SiteId& from = roster[owner].site;
+  const SiteId& to = roster[self].site;
+  CLOISTER_ASSIGN_OR_RETURN(const crypto::SecretBytes key, ChannelKey(secrets.channel, roster[owner], ctx1, from, to));
+  CLOISTER_ASSIGN_OR_RETURN(const crypto::SecretBytes joined,
+                            crypto::Open(key, kChannelNonce, ChannelContext(ctx1, from, to), share.sealed));
+  if (joined.size() != 2 * kShamirShareBytes) {
+    return absl::DataLossError(fmt::format("site {} sealed {} bytes as shares", from.value(), joined.size()));
+  }
+  SharePair pair;
+  CLOISTER_ASSIGN_OR_RETURN(pair.self_mask, ShamirShare::FromBytes(joined.view().substr(0, kShamirShareBytes)));
+  CLOISTER_ASSIGN_OR_RETURN(pair.key, ShamirShare::FromBytes(joined.view().substr(kShamirShareBytes)));
+  if (ShareHash(ctx1, from, to, ShareKind::kSelfMask, pair.self_mask) != share.self_mask_hash ||
+      ShareHash(ctx1, from, to, ShareKind::kKey, pair.key) != share.key_hash) {
+    return absl::DataLossError(fmt::format("site {} sealed other shares than it signed", from.value()));
+  }
+  return pair;
+}
+
+}  // namespace cloister::secagg

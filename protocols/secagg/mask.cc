@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "protocols/secagg/mask.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "protocols/crypto/hkdf.h"
+
+namespace cloister::secagg {
+namespace {
+
+constexpr size_t kKeyBytes = 16 + crypto::CtrStream::kNonceBytes;
+constexpr size_t kBlockBytes = 8 << 10;
+
+#if defined(__BYTE_ORDER__)
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "keystreams are read in place as little-endian elements");
+#endif
+
+}  // namespace
+
+crypto::SecretBytes SelfMaskKey(const Digest& ctx2, const crypto::SecretBytes& self_mask, const SiteId& site,
+                                const std::string& vector_name) {
+  const Bytes info = CanonicalWriter().Blob("CSA1/self").Blob(site.value()).Blob(vector_name).Take();
+  return crypto::Hkdf(ctx2.view(), self_mask, info, kKeyBytes);
+}
+
+crypto::SecretBytes PairMaskKey(const Digest& ctx2, const crypto::SecretBytes& shared_secret, const SiteId& u,
+                                const SiteId& v, const std::string& vector_name) {
+  const Bytes info = CanonicalWriter()
+                         .Blob("CSA1/mask")
+                         .Blob(std::min(u, v).value())
+                         .Blob(std::max(u, v).value())
+                         .Blob(vector_name)
+                         .Take();
+  return crypto::Hkdf(ctx2.view(), shared_secret, info, kKeyBytes);
+}
+
+MaskStreams MaskStreams::Create(const std::vector<MaskKey>& keys) {
+  MaskStreams streams;
+  for (const MaskKey& key : keys) {
+    // Only a key of the wrong size is refused, and both derivations above make the right one.
+    streams.streams_.push_back({crypto::CtrStream::Create(key.key_and_nonce).value(), key.add});
+  }
+  return streams;
+}
+
+template <typename T>
+void MaskStreams::ApplyElements(uint64_t offset, absl::Span<T> values) {
+  constexpr size_t kBlockElements = kBlockBytes / sizeof(T);
+  alignas(64) std::array<T, kBlockElements> keystream;
+  for (size_t done = 0; done < values.size(); done += kBlockElements) {
+    const size_t count = std::min(kBlockElements, values.size() - done);
+    T* const block = values.data() + done;
+    for (Signed& mask : streams_) {
+      mask.stream.Seek((offset + done) * sizeof(T));
+      mask.stream.Fill(reinterpret_cast<uint8_t*>(keystream.data()), count * sizeof(T));
+      if (mask.add) {
+        for (size_t i = 0; i < count; ++i) block[i] += keystream[i];
+      } else {
+        for (size_t i = 0; i < count; ++i) block[i] -= keystream[i];
+      }
+    }
+  }
+  crypto::WipeMemory(keystream.data(), sizeof(keystream));
+}
+
+void MaskStreams::Apply(uint64_t offset, absl::Span<uint32_t> values) {
+  ApplyElements(offset, values);
+}
+
+void MaskStreams::Apply(uint64_t offset, absl::Span<uint64_t> values) {
+  ApplyElements(offset, values);
+}
+
+absl::Status CheckRange(const std::vector<VectorSpec>& vectors, size_t index, uint64_t offset, uint64_t count,
+                        int ring_bits) {
+  if (index >= vectors.size()) {
+    return absl::InvalidArgumentError(fmt::format("vector {} of {}", index, vectors.size()));
+  }
+  const VectorSpec& vector = vectors[index];
+  if (vector.ring_bits != ring_bits) {
+    return absl::InvalidArgumentError(
+        fmt::format("vector {} has elements of {} bits, not {}", vector.name, vector.ring_bits, ring_bits));
+  }
+  if (offset > vector.length || count > vector.length - offset) {
+    return absl::InvalidArgumentError(fmt::format("elements {} to {} of vector {}, which has {}", offset,
+                                                  offset + count, vector.name, vector.length));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace cloister::secagg
