@@ -23,6 +23,7 @@ struct ServerSession::Core {
   std::map<SiteId, Bytes> accepted[5];  // by phase: the messages, verbatim
   std::vector<Blame> blames;
 
+  std::map<SiteId, Member> advertised;   // while kAdvertise
   std::optional<VerifiedRoster> roster;  // from kShare on
   std::map<size_t, Shares> shares;       // by owner
   std::vector<size_t> sharers;           // U2
