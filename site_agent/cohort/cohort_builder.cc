@@ -24,9 +24,12 @@ bool Matches(const InstanceHeader& header, const plan::Selection& selection) {
          (selection.view_positions.empty() || Contains(selection.view_positions, header.view_position));
 }
 
+// Its image is in the cache, whatever a worker thought of the pixels.
 bool IsFetched(const StudyCatalogueRow& study) {
   std::error_code ignored;
-  return study.outcome == StudyOutcomeName(StudyOutcome::kUsable) && std::filesystem::exists(study.image_path, ignored);
+  return (study.outcome == StudyOutcomeName(StudyOutcome::kUsable) ||
+          study.outcome == StudyOutcomeName(StudyOutcome::kImageRejected)) &&
+         std::filesystem::exists(study.image_path, ignored);
 }
 
 // A study that will not change by asking again.
@@ -196,6 +199,9 @@ absl::StatusOr<CohortDraft> CohortBuilder::Build(const CohortRequest& request) {
         StudyCatalogueRow kept = before->second;
         kept.accession_number = study.accession_number;
         kept.patient_id = study.patient_id;
+        if (IsFetched(kept)) {
+          kept.outcome = StudyOutcomeName(StudyOutcome::kUsable);  // until a worker has looked again
+        }
         study = std::move(kept);
       } else {
         study.fetch_attempts = before == known.end() ? 0 : before->second.fetch_attempts;
@@ -236,8 +242,9 @@ absl::StatusOr<CohortDraft> CohortBuilder::Build(const CohortRequest& request) {
   return draft;
 }
 
-void ApplyRejections(const std::map<std::string, std::string>& rejected, CohortDraft& draft) {
+std::vector<DraftCase> ApplyRejections(const std::map<std::string, std::string>& rejected, CohortDraft& draft) {
   std::vector<DraftCase> kept;
+  std::vector<DraftCase> removed;
   for (DraftCase& one : draft.cases) {
     const auto found = rejected.find(one.id);
     if (found == rejected.end()) {
@@ -247,6 +254,9 @@ void ApplyRejections(const std::map<std::string, std::string>& rejected, CohortD
     --draft.report.studies[StudyOutcome::kUsable];
     ++draft.report.studies[StudyOutcome::kImageRejected];
     ++draft.report.image_rejections[found->second];
+    one.study.outcome = StudyOutcomeName(StudyOutcome::kImageRejected);
+    one.study.message = found->second;
+    removed.push_back(std::move(one));
   }
   draft.cases = std::move(kept);
   std::map<std::string, bool> patients;
@@ -258,6 +268,7 @@ void ApplyRejections(const std::map<std::string, std::string>& rejected, CohortD
   draft.report.patients = static_cast<int>(patients.size());
   draft.report.positive_patients = static_cast<int>(
       std::count_if(patients.begin(), patients.end(), [](const auto& patient) { return patient.second; }));
+  return removed;
 }
 
 CohortManifest FreezeCohort(const CohortDraft& draft, const SplitRule& rule, const crypto::SecretBytes& site_secret) {

@@ -72,8 +72,9 @@ class CohortBuilder {
 // PROCESSING, then the first by series and instance number. Null: none. Also used when serving.
 const RetrievedFile* ChooseImage(const std::vector<RetrievedFile>& files, const plan::Selection& selection);
 
-// Takes the cases out that the worker rejected (case id -> reason code) and counts what is left.
-void ApplyRejections(const std::map<std::string, std::string>& rejected, CohortDraft& draft);
+// Takes the cases out that the worker rejected (case id -> reason code), counts what is left, and returns those taken
+// out.
+std::vector<DraftCase> ApplyRejections(const std::map<std::string, std::string>& rejected, CohortDraft& draft);
 
 // Splits the patients and lists the cases.
 CohortManifest FreezeCohort(const CohortDraft& draft, const SplitRule& rule, const crypto::SecretBytes& site_secret);

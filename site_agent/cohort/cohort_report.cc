@@ -61,10 +61,12 @@ absl::StatusOr<CohortReport> ParseCohortReport(const std::string& text) {
   report.positive_patients = json.value("positive_patients", 0);
   report.positive_studies = json.value("positive_studies", 0);
   report.label_rows = json.value("label_rows", 0);
-  for (const auto& [name, count] : json.value("studies", Json::object()).items()) {
+  const Json studies = json.value("studies", Json::object());
+  for (const auto& [name, count] : studies.items()) {
     report.studies[ParseStudyOutcome(name)] = count.is_number_integer() ? count.get<int>() : 0;
   }
-  for (const auto& [name, count] : json.value("image_rejections", Json::object()).items()) {
+  const Json rejections = json.value("image_rejections", Json::object());
+  for (const auto& [name, count] : rejections.items()) {
     report.image_rejections[name] = count.is_number_integer() ? count.get<int>() : 0;
   }
   const Json rows = json.value("label_findings", Json::object());

@@ -91,6 +91,14 @@ absl::Status CohortTable::FreezeManifest(const ManifestRow& row) {
       .status();
 }
 
+absl::Status CohortTable::DropManifest(const JobId& job) {
+  return database_
+      ->Execute("DELETE FROM manifest WHERE job = ? AND NOT EXISTS (SELECT 1 FROM experiment WHERE job = ? AND state IN "
+                "('accepted', 'closed'))",
+                {job.value(), job.value()})
+      .status();
+}
+
 absl::StatusOr<ManifestRow> CohortTable::Manifest(const JobId& job) const {
   return ReadOne<ManifestRow>(
       database_->Query("SELECT job, digest, task, document, prepared, frozen_unix_ms FROM manifest WHERE job = ?",

@@ -62,6 +62,8 @@ class CohortTable {
 
   // Frozen once: ALREADY_EXISTS for a job that has one.
   absl::Status FreezeManifest(const ManifestRow& row);
+  // Only for an experiment that the site has not accepted: a cohort that was too small is looked at again.
+  absl::Status DropManifest(const JobId& job);
   // NOT_FOUND: none frozen for the job.
   absl::StatusOr<ManifestRow> Manifest(const JobId& job) const;
 

@@ -92,6 +92,10 @@ absl::Status ExperimentTable::SetRefused(const JobId& job, const std::string& re
       .status();
 }
 
+absl::Status ExperimentTable::SetDetail(const JobId& job, const std::string& detail) {
+  return database_->Execute("UPDATE experiment SET detail = ? WHERE job = ?", {detail, job.value()}).status();
+}
+
 absl::Status ExperimentTable::SetClosed(const JobId& job, const std::string& phase, const std::string& reason) {
   return database_
       ->Execute("UPDATE experiment SET state = 'closed', closed_phase = ?, closed_reason = ? WHERE job = ?",

@@ -51,6 +51,8 @@ class ExperimentTable {
   absl::Status AddOffer(const ExperimentRow& row);
   absl::Status SetAccepted(const JobId& job, const Bytes& acceptance, int64_t now_unix_ms);
   absl::Status SetRefused(const JobId& job, const std::string& refusal, const std::string& detail, int64_t now_unix_ms);
+  // What it waits for, for people; the state stays.
+  absl::Status SetDetail(const JobId& job, const std::string& detail);
   absl::Status SetClosed(const JobId& job, const std::string& phase, const std::string& reason);
 
   // NOT_FOUND: no such job.

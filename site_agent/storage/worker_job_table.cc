@@ -80,4 +80,12 @@ absl::StatusOr<std::vector<WorkerJobRow>> WorkerJobTable::List(size_t limit) con
       Read);
 }
 
+absl::StatusOr<std::vector<WorkerJobRow>> WorkerJobTable::OfExperiment(const std::string& experiment) const {
+  return ReadRows<WorkerJobRow>(
+      database_->Query(
+          fmt::format("SELECT {} FROM worker_job WHERE experiment = ? ORDER BY started_unix_ms DESC, key", kColumns),
+          {experiment}),
+      Read);
+}
+
 }  // namespace cloister::site

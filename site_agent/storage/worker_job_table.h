@@ -40,6 +40,7 @@ class WorkerJobTable {
   absl::StatusOr<std::optional<WorkerJobRow>> Get(const std::string& key) const;
   // Newest first.
   absl::StatusOr<std::vector<WorkerJobRow>> List(size_t limit) const;
+  absl::StatusOr<std::vector<WorkerJobRow>> OfExperiment(const std::string& experiment) const;
 
  private:
   storage::Database* database_;
