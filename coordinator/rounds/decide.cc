@@ -154,10 +154,15 @@ std::string FirstFailure(const std::vector<plan::GateResult>& gates) {
 
 }  // namespace
 
-absl::StatusOr<Decision> DecideCandidates(const plan::Experiment& experiment, const Validation& validation) {
+absl::Status CheckGates(const plan::Experiment& experiment) {
   for (const plan::Gate& gate : experiment.gates) {
-    CLOISTER_RETURN_IF_ERROR(eval::CheckGate(ToEval(gate)));
+    CLOISTER_RETURN_IF_ERROR(Annotate(eval::CheckGate(ToEval(gate)), "gate \"" + plan::GateInWords(gate) + "\""));
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Decision> DecideCandidates(const plan::Experiment& experiment, const Validation& validation) {
+  CLOISTER_RETURN_IF_ERROR(CheckGates(experiment));
   CLOISTER_ASSIGN_OR_RETURN(std::vector<Candidate> candidates, ReadCandidates(experiment, validation));
   Decision decision;
   std::vector<const Candidate*> accepted;

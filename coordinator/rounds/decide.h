@@ -39,6 +39,9 @@ struct Decision {
 // the later round. INVALID_ARGUMENT: totals that are no sum of histograms, or a gate of an unknown metric.
 absl::StatusOr<Decision> DecideCandidates(const plan::Experiment& experiment, const Validation& validation);
 
+// Can the gates be decided at all? INVALID_ARGUMENT names the one that cannot.
+absl::Status CheckGates(const plan::Experiment& experiment);
+
 struct OperatingPoint {
   double threshold = 0;  // a score at or above it is positive
   std::string rule;      // in words, with what it gave on the tuning patients

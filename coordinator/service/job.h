@@ -1,0 +1,139 @@
+#pragma once
+// SPDX-License-Identifier: Apache-2.0
+// One experiment at the coordinator: its machine, its secure sum, and their life on disk. Every change goes persist ->
+// audit -> act: facts and what belongs to them are stored in one transaction before anything follows from them. Belongs
+// to the owner thread.
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "coordinator/registry/registry.h"
+#include "coordinator/rounds/machine.h"
+#include "coordinator/rounds/total.h"
+#include "coordinator/service/blob_access.h"
+#include "coordinator/storage/answer_store.h"
+#include "coordinator/storage/experiment_store.h"
+#include "protocols/base/clock.h"
+#include "protocols/crypto/signer.h"
+#include "protocols/plan/experiment.h"
+#include "protocols/plan/sums.h"
+#include "protocols/secagg/server_session.h"
+#include "protocols/storage/blob_store.h"
+#include "protocols/storage/database.h"
+#include "protocols/wire/operator_messages.h"
+
+namespace cloister::coordinator {
+
+// What all jobs share. Everything pointed to outlives them.
+struct JobContext {
+  storage::Database* database = nullptr;
+  storage::BlobStore* blobs = nullptr;
+  const Clock* clock = nullptr;
+  crypto::Certificate ca;
+  crypto::Signer signer;         // of releases
+  std::filesystem::path folder;  // for files in the making
+  std::string code_version;
+};
+
+class Job {
+ public:
+  // From its stored facts. DATA_LOSS: they do not fit the plan.
+  static absl::StatusOr<std::unique_ptr<Job>> Load(const JobContext* context, const StoredExperiment& stored);
+  ~Job();
+
+  // ---- what happens; every status is the answer to who sent it ----
+  absl::Status Answer(const SiteId& site, const wire::ExperimentAnswer& answer);
+  absl::Status TakeBaseline(const SiteId& site, const wire::BaselineReady& baseline);
+  absl::Status TakeSumMessage(const SiteId& site, const wire::SumMessage& message);
+  absl::Status TakeSummary(const SiteId& site, const wire::SiteSummary& summary);
+  absl::Status TakeFailure(const SiteId& site, const wire::SiteFailure& failure);
+  absl::Status TakeReleaseAnswer(const SiteId& site, wire::ReleaseState state);
+  absl::Status Abort(const std::string& reason, const std::string& who);
+  // An enrolled site is there.
+  void Heard(const SiteId& site);
+
+  // Does everything that can be done now: deadlines that have passed, phases to close, sums to finish, the release.
+  // When it wants to be called again at the latest.
+  absl::Time Settle();
+
+  // ---- what can be seen ----
+  const StoredExperiment& stored() const { return stored_; }
+  const plan::Experiment& experiment() const { return experiment_; }
+  const ExperimentMachine& machine() const { return machine_; }
+  // One item and a text that changes with it; nothing when the site has no work here.
+  struct OpenWork {
+    std::string key;
+    wire::WorkItem item;
+  };
+  std::optional<OpenWork> WorkFor(const SiteId& site);
+  // The key alone: cheap.
+  std::string WorkKeyFor(const SiteId& site) const;
+  wire::ExperimentStatus Status() const;
+  JobBlobRights BlobRights() const;
+  // Blobs that must be kept.
+  void AddReferences(DigestSet& digests) const;
+  uint64_t last_note() const { return last_note_; }
+  uint64_t revision() const { return facts_ + last_note_; }  // grows with every change
+  absl::Time ended_at() const { return ended_at_; }
+  const std::vector<ModelRecord>& models() const { return models_; }
+  // Sites that a deadline has just declared away; cleared by reading.
+  SiteSet TakeNewlyAway();
+
+ private:
+  struct ActiveSum;
+  using Also = std::function<absl::Status(storage::Transaction&)>;
+
+  Job(const JobContext* context, StoredExperiment stored, plan::Experiment experiment, absl::Time submitted);
+
+  absl::Status LoadRows();
+  // Handles the event, stores its facts and notes together with `also`, and only then lets the machine have it. Nothing
+  // is stored when the event says nothing new.
+  absl::Status Commit(const Event& event, const Also& also = nullptr);
+  absl::Status Audit(storage::Transaction& transaction, const std::string& actor, const std::string& action,
+                     const std::string& type, uint64_t size_bytes, const Digest& digest) const;
+
+  // ---- job_sum.cc ----
+  std::vector<wire::ModelRef> SumModels(plan::SumKind kind, uint32_t round) const;
+  absl::Status OpenSum();  // makes `active_` be the machine's current sum, from stored messages if need be
+  absl::Status CheckVectors(const SiteId& site, const wire::SumMessage& message) const;
+  absl::Status AddVectors(const SiteId& site, const std::vector<Digest>& vectors);
+  absl::Status CompleteTotal();  // the total holds exactly the survivors
+  absl::Status DoClosePhase(const ClosePhase& action);
+  absl::Status DoFinishSum(const FinishSum& action);
+  absl::Status FinishTraining(const SumKey& sum);
+  absl::Status FinishHistograms(const SumKey& sum);
+  absl::StatusOr<std::filesystem::path> WriteNextModel(const update::QuantPlan& quantizer, double sum_of_omega,
+                                                       const Digest& parent);
+  void DropSum();  // forgets the session and deletes the masked vectors
+
+  // ---- job_release.cc ----
+  absl::Status DoDecideGates();
+  absl::Status DoPublish();
+
+  const JobContext* const context_;
+  const StoredExperiment stored_;
+  const plan::Experiment experiment_;
+  ExperimentMachine machine_;
+  uint64_t facts_ = 0;      // how many are stored
+  uint64_t last_note_ = 0;  // its sequence
+  absl::Time ended_at_ = absl::InfiniteFuture();
+  absl::Time retry_at_ = absl::InfinitePast();  // after a failure of our own: not before
+  std::string trouble_;                         // that failure, for the status; empty: none
+  SiteSet newly_away_;
+
+  // Rows that are read often.
+  std::map<SiteId, wire::SignedDocument> acceptances_;
+  std::map<SiteId, StoredBaseline> baselines_;
+  std::vector<ModelRecord> models_;  // by round, round-0 first
+  std::vector<plan::GateResult> gates_;
+  std::optional<wire::SignedDocument> manifest_;
+
+  std::unique_ptr<ActiveSum> active_;
+};
+
+}  // namespace cloister::coordinator

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an experiment shows: work for sites, its status, who may send and read which blobs.
+#include <fmt/format.h>
+
+#include "coordinator/service/active_sum.h"
+#include "coordinator/storage/sum_store.h"
+
+namespace cloister::coordinator {
+namespace {
+
+constexpr absl::Duration kShowClosedFor = absl::Hours(24 * 7);
+constexpr uint64_t kSealingBytes = 4096;  // what sealing a baseline may add
+
+}  // namespace
+
+std::string Job::WorkKeyFor(const SiteId& site) const {
+  struct Visitor {
+    std::string operator()(std::monostate) { return ""; }
+    std::string operator()(const OfferWork&) { return "offer"; }
+    std::string operator()(const BaselineWork&) { return "baseline"; }
+    std::string operator()(const SumWork& work) {
+      return fmt::format("sum {} {} {} {}", static_cast<int>(work.sum.kind), work.sum.round, work.sum.attempt,
+                         static_cast<int>(work.phase));
+    }
+    std::string operator()(const ReleaseWork& work) { return "release " + work.release.value(); }
+    std::string operator()(const ClosedWork& work) { return "closed " + work.phase; }
+  };
+  const SiteWork work = machine_.WorkFor(site);
+  if (std::holds_alternative<ClosedWork>(work) && context_->clock->Now() > ended_at_ + kShowClosedFor) {
+    return "";
+  }
+  const std::string key = std::visit(Visitor{}, work);
+  return key.empty() ? "" : stored_.job.value() + " " + key;
+}
+
+std::optional<Job::OpenWork> Job::WorkFor(const SiteId& site) {
+  const std::string key = WorkKeyFor(site);
+  if (key.empty()) {
+    return std::nullopt;
+  }
+  const SiteWork work = machine_.WorkFor(site);
+  if (std::holds_alternative<OfferWork>(work)) {
+    return OpenWork{key, wire::ExperimentOffer{stored_.job, stored_.plan}};
+  }
+  if (std::holds_alternative<BaselineWork>(work)) {
+    wire::BaselineTask task{stored_.job, {}};
+    for (const SiteId& participant : machine_.Accepted()) {
+      task.acceptances.push_back(acceptances_.at(participant));
+    }
+    return OpenWork{key, std::move(task)};
+  }
+  if (std::holds_alternative<ReleaseWork>(work)) {
+    return manifest_ ? std::optional<OpenWork>({key, wire::ReleaseOffer{stored_.job, *manifest_}}) : std::nullopt;
+  }
+  if (const auto* closed = std::get_if<ClosedWork>(&work)) {
+    return OpenWork{key, wire::ExperimentClosed{stored_.job, closed->phase, closed->reason}};
+  }
+  const SumWork& sum = std::get<SumWork>(work);
+  if (!OpenSum().ok()) {
+    return std::nullopt;  // Settle() meets the same trouble and says so
+  }
+  wire::SumStep step;
+  step.job = stored_.job;
+  step.kind = static_cast<wire::SumKind>(sum.sum.kind);
+  step.round = sum.sum.round;
+  step.attempt = sum.sum.attempt;
+  step.phase = sum.phase;
+  step.deadline_unix_ms = absl::ToUnixMillis(sum.deadline);
+  step.models = active_->models;
+  for (wire::ModelRef& model : step.models) {
+    if (model.kind == wire::ModelKind::kBaseline) {
+      const std::map<SiteId, Bytes>& keys = baselines_.at(model.origin_site).keys;
+      if (const auto sealed = keys.find(site); sealed != keys.end()) {
+        model.sealed_key = sealed->second;
+      }
+    }
+  }
+  if (sum.phase != wire::SumPhase::kAdvertise) {
+    const std::vector<Bytes> messages = active_->session.MessagesFor(site);
+    if (messages.empty()) {
+      return std::nullopt;
+    }
+    step.message = messages.back();
+  }
+  return OpenWork{key, std::move(step)};
+}
+
+wire::ExperimentStatus Job::Status() const {
+  wire::ExperimentStatus status;
+  status.job = stored_.job;
+  status.name = stored_.name;
+  status.task = stored_.task;
+  status.phase = machine_.phase();
+  status.round = machine_.round();
+  status.rounds = static_cast<uint32_t>(experiment_.algorithm.rounds);
+  if (const Sum* sum = machine_.sum()) {
+    status.attempt = sum->key.attempt;
+    status.step = sum->phase;
+  }
+  for (const auto& [site, participant] : machine_.sites()) {
+    status.sites.push_back({site, machine_.StateOf(site), participant.refusal, participant.failure});
+  }
+  for (const plan::GateResult& gate : gates_) {
+    status.gates.push_back({gate.rule, gate.model_id, gate.scope, gate.verdict, gate.detail});
+  }
+  if (const auto* released = std::get_if<Released>(&machine_.state())) {
+    status.release = released->release;
+  }
+  status.message = trouble_.empty() ? machine_.Message() : "waits for the coordinator's administrator: " + trouble_;
+  status.submitted_unix_ms = stored_.submitted_ms;
+  if (!models_.empty()) {
+    status.model = models_.back().digest;
+  }
+  status.plan_digest = stored_.plan_digest;
+  return status;
+}
+
+JobBlobRights Job::BlobRights() const {
+  const State& state = machine_.state();
+  JobBlobRights rights;
+  auto models = std::make_shared<DigestSet>();
+  for (const ModelRecord& model : models_) {
+    models->insert(model.digest);
+  }
+  rights.models = models;
+  if (std::holds_alternative<Failed>(state) || std::holds_alternative<Aborted>(state)) {
+    return rights;
+  }
+  std::shared_ptr<const DigestSet> readable = models;
+  if (std::holds_alternative<Validating>(state)) {
+    auto with_baselines = std::make_shared<DigestSet>(*models);
+    for (const auto& [site, baseline] : baselines_) {
+      with_baselines->insert(baseline.blob);
+    }
+    readable = with_baselines;
+  }
+  const bool baselines_open = std::holds_alternative<Baselines>(state) || std::holds_alternative<Training>(state);
+  const Sum* sum = machine_.sum();
+  for (const auto& [site, participant] : machine_.sites()) {
+    if (!participant.accepted) {
+      continue;
+    }
+    SiteBlobRights& at_site = rights.sites[site];
+    at_site.readable = readable;
+    if (baselines_open && !participant.baseline_done && !models_.empty()) {
+      at_site.baseline_bytes = models_.front().size_bytes + kSealingBytes;
+    }
+    const bool masks = sum != nullptr && sum->phase == wire::SumPhase::kMask && !sum->closing &&
+                       sum->expected.count(site) > 0 && sum->answered.count(site) == 0;
+    if (masks && active_ != nullptr) {
+      for (const secagg::VectorSpec& vector : active_->params.vectors) {
+        at_site.masked_sizes.push_back(vector.length * static_cast<uint64_t>(vector.ring_bits / 8));
+      }
+    }
+  }
+  return rights;
+}
+
+void Job::AddReferences(DigestSet& digests) const {
+  for (const ModelRecord& model : models_) {
+    digests.insert(model.digest);
+  }
+  if (machine_.ended()) {
+    return;
+  }
+  for (const auto& [site, baseline] : baselines_) {
+    digests.insert(baseline.blob);
+  }
+  if (const Sum* sum = machine_.sum()) {
+    const auto messages = LoadSumMessages(*context_->database, stored_.job, sum->key);
+    for (const StoredSumMessage& message : messages.ok() ? *messages : std::vector<StoredSumMessage>()) {
+      digests.insert(message.vectors.begin(), message.vectors.end());
+    }
+  }
+}
+
+}  // namespace cloister::coordinator
