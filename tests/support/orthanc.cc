@@ -145,7 +145,10 @@ absl::StatusOr<std::unique_ptr<Orthanc>> Orthanc::Start(const OrthancOptions& op
 }
 
 Orthanc::~Orthanc() {
-  Stop();
+  if (pid_ > 0) {  // its files go with it, so there is nothing to shut down in order
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+  }
 }
 
 void Orthanc::Stop() {

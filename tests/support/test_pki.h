@@ -1,70 +1,68 @@
 #pragma once
 // SPDX-License-Identifier: Apache-2.0
-// A consortium for tests, in memory: a CA, sites "site-01".., a coordinator and an operator, each with a signing and a
-// TLS identity. Valid from 2026-01-01 for ten years; use kTestNow as the time.
+// A consortium's certificates on the disk of a test.
 
-#include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <map>
+#include <filesystem>
 #include <string>
-#include <utility>
 
-#include "protocols/base/ids.h"
+#include "protocols/base/file.h"
 #include "protocols/crypto/pki.h"
 #include "protocols/crypto/signer.h"
 
 namespace cloister::testing {
 
-inline const absl::Time kTestPkiStart = absl::FromCivil(absl::CivilDay(2026, 1, 1), absl::UTCTimeZone());
-inline const absl::Time kTestNow = kTestPkiStart + absl::Hours(24 * 100);
-
-struct TlsIdentity {
-  Bytes certificate_pem;
-  crypto::SecretBytes key_pem;
+struct PartyFiles {
+  std::filesystem::path ca;
+  std::filesystem::path certificate;
+  std::filesystem::path key;
 };
 
 class TestPki {
  public:
-  explicit TestPki(const std::string& name = "Test consortium")
-      : ca_(crypto::CreateAuthority(name, kTestPkiStart, absl::Hours(24 * 3650)).value()) {}
+  explicit TestPki(std::filesystem::path folder, const std::string& name = "test-consortium",
+                   absl::Duration validity = absl::Hours(24 * 30))
+      : folder_(std::move(folder)),
+        now_(absl::Now()),
+        ca_(*crypto::CreateAuthority(name, now_ - absl::Hours(24 * 400), absl::Hours(24 * 400) + validity)) {
+    EXPECT_TRUE(MakeDirectories(folder_).ok());
+    EXPECT_TRUE(WriteFileAtomically(CaFile(), ca_.certificate.ToPem()).ok());
+  }
 
-  const crypto::CertificateAuthority& authority() const { return ca_; }
+  std::filesystem::path CaFile() const { return folder_ / "ca.pem"; }
   const crypto::Certificate& ca() const { return ca_.certificate; }
 
-  // "site-01" for 1.
-  static SiteId SiteName(int number) { return SiteId::Parse(fmt::format("site-{:02}", number)).value(); }
+  // TLS files of a party. `start`: when its 10 days of validity begin, relative to now.
+  PartyFiles Issue(const std::string& id, crypto::Role role, absl::Duration start = -absl::Hours(1),
+                   const std::vector<std::string>& dns_names = {}) const {
+    const crypto::SecretBytes key = crypto::GenerateTlsKeyPem();
+    const PartyFiles files{CaFile(), folder_ / (id + ".crt"), folder_ / (id + ".key")};
+    EXPECT_TRUE(WriteFileAtomically(files.key, key.view(), 0600).ok());
+    EXPECT_TRUE(WriteFileAtomically(files.certificate, Certify(key, id, role, start, dns_names).ToPem()).ok());
+    return files;
+  }
 
-  // The same signer for the same id and role, made on first use.
-  const crypto::Signer& SignerOf(const std::string& id, crypto::Role role) {
-    auto found = signers_.find({id, role});
-    if (found != signers_.end()) return found->second;
+  crypto::Signer IssueSigner(const std::string& id, crypto::Role role) const {
     const crypto::SecretBytes key = crypto::GenerateSigningKeyPem();
-    return signers_.emplace(std::pair(id, role), crypto::Signer::Create(key, Issue(key, id, role)).value())
-        .first->second;
-  }
-  const crypto::Signer& site(int number) { return SignerOf(SiteName(number).value(), crypto::Role::kSite); }
-  const crypto::Signer& site(const SiteId& id) { return SignerOf(id.value(), crypto::Role::kSite); }
-  const crypto::Signer& coordinator() { return SignerOf("coordinator", crypto::Role::kCoordinator); }
-  const crypto::Signer& an_operator() { return SignerOf("operator", crypto::Role::kOperator); }
-
-  // A new P-256 identity for mutual TLS on localhost.
-  TlsIdentity Tls(const std::string& id, crypto::Role role) {
-    crypto::SecretBytes key = crypto::GenerateTlsKeyPem();
-    return {Issue(key, id, role).ToPem(), std::move(key)};
-  }
-
-  crypto::Certificate Issue(const crypto::SecretBytes& key_pem, const std::string& id, crypto::Role role,
-                            int validity_days = 3000) {
-    crypto::IssueOptions options;
-    options.not_before = kTestPkiStart;
-    options.validity_days = validity_days;
-    return crypto::IssueCertificate(ca_, crypto::CreateRequest(key_pem, id, role).value(), options).value();
+    return *crypto::Signer::Create(key, Certify(key, id, role, -absl::Hours(1), {}));
   }
 
  private:
-  crypto::CertificateAuthority ca_;
-  std::map<std::pair<std::string, crypto::Role>, crypto::Signer> signers_;
+  crypto::Certificate Certify(const crypto::SecretBytes& key, const std::string& id, crypto::Role role,
+                              absl::Duration start, const std::vector<std::string>& dns_names) const {
+    crypto::IssueOptions options;
+    options.not_before = now_ + start;
+    options.validity_days = 10;
+    options.dns_names = dns_names;
+    const auto certificate = crypto::IssueCertificate(ca_, *crypto::CreateRequest(key, id, role), options);
+    EXPECT_TRUE(certificate.ok()) << certificate.status();
+    return *certificate;
+  }
+
+  const std::filesystem::path folder_;
+  const absl::Time now_;
+  const crypto::CertificateAuthority ca_;
 };
 
 }  // namespace cloister::testing
