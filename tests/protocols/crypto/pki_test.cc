@@ -8,14 +8,14 @@
 
 #include "protocols/crypto/hash.h"
 #include "protocols/crypto/signer.h"
-#include "tests/support/test_pki.h"
+#include "tests/support/test_consortium.h"
 
 namespace cloister::crypto {
 namespace {
 
 using ::cloister::testing::kTestNow;
-using ::cloister::testing::kTestPkiStart;
-using ::cloister::testing::TestPki;
+using ::cloister::testing::kTestStart;
+using ::cloister::testing::TestConsortium;
 using ::testing::HasSubstr;
 
 constexpr absl::StatusCode kInvalid = absl::StatusCode::kInvalidArgument;
@@ -28,7 +28,7 @@ IssueOptions From(absl::Time start, int days = 365) {
 }
 
 TEST(PkiTest, ARequestBecomesACertificateThatSaysTheSame) {
-  TestPki pki;
+  TestConsortium pki;
   for (const SecretBytes& key : {GenerateTlsKeyPem(), GenerateSigningKeyPem()}) {
     const Bytes request = CreateRequest(key, "site-a", Role::kSite).value();
     const RequestFacts facts = ReadRequest(request).value();
@@ -48,9 +48,9 @@ TEST(PkiTest, ARequestBecomesACertificateThatSaysTheSame) {
 }
 
 TEST(PkiTest, EachWayAChainFailsHasItsOwnWords) {
-  TestPki pki;
-  TestPki foreign("Another consortium");
-  TestPki same_name;  // a CA of the same name, with another key
+  TestConsortium pki;
+  TestConsortium foreign("Another consortium");
+  TestConsortium same_name;  // a CA of the same name, with another key
   const SecretBytes key = GenerateSigningKeyPem();
   const Certificate site =
       IssueCertificate(pki.authority(), CreateRequest(key, "site-a", Role::kSite).value(), From(kTestNow)).value();
@@ -71,15 +71,15 @@ TEST(PkiTest, EachWayAChainFailsHasItsOwnWords) {
 }
 
 TEST(PkiTest, ACertificateEndsWithItsCa) {
-  const CertificateAuthority ca = CreateAuthority("Short", kTestPkiStart, absl::Hours(48)).value();
+  const CertificateAuthority ca = CreateAuthority("Short", kTestStart, absl::Hours(48)).value();
   const Bytes request = CreateRequest(GenerateTlsKeyPem(), "site-a", Role::kSite).value();
-  EXPECT_EQ(IssueCertificate(ca, request, From(kTestPkiStart)).value().not_after(), ca.certificate.not_after());
-  EXPECT_EQ(IssueCertificate(ca, request, From(kTestPkiStart + absl::Hours(49))).status().code(),
+  EXPECT_EQ(IssueCertificate(ca, request, From(kTestStart)).value().not_after(), ca.certificate.not_after());
+  EXPECT_EQ(IssueCertificate(ca, request, From(kTestStart + absl::Hours(49))).status().code(),
             absl::StatusCode::kFailedPrecondition);
 }
 
 TEST(PkiTest, OnlyACoordinatorsTlsCertificateNamesHosts) {
-  TestPki pki;
+  TestConsortium pki;
   IssueOptions options = From(kTestNow);
   options.dns_names = {"cloister.example.org"};
   options.ip_addresses = {"10.0.0.7", "fd00::7"};
@@ -104,7 +104,7 @@ TEST(PkiTest, OnlyACoordinatorsTlsCertificateNamesHosts) {
 }
 
 TEST(PkiTest, RefusesBadRequestsAndNames) {
-  TestPki pki;
+  TestConsortium pki;
   const SecretBytes key = GenerateTlsKeyPem();
   EXPECT_EQ(CreateRequest(key, "Site A", Role::kSite).status().code(), kInvalid);
   EXPECT_EQ(CreateRequest(key, "site-a", Role::kAuthority).status().code(), kInvalid);
@@ -121,7 +121,7 @@ TEST(PkiTest, RefusesBadRequestsAndNames) {
 
 // A request somebody altered on the way must not become a certificate.
 TEST(PkiTest, EveryAlteredRequestIsRefused) {
-  TestPki pki;
+  TestConsortium pki;
   const Bytes pem = CreateRequest(GenerateSigningKeyPem(), "site-a", Role::kSite).value();
   const size_t begin = pem.find('\n') + 1;
   const size_t end = pem.find("-----END");
@@ -135,8 +135,8 @@ TEST(PkiTest, EveryAlteredRequestIsRefused) {
 }
 
 TEST(PkiTest, LoadsItsFilesAndRefusesMixedOnes) {
-  TestPki pki;
-  TestPki other;
+  TestConsortium pki;
+  TestConsortium other;
   const Bytes pem = pki.ca().ToPem();
   EXPECT_TRUE(LoadAuthority(pem, pki.authority().key_pem).ok());
   EXPECT_EQ(LoadAuthority(pem, other.authority().key_pem).status().code(), kInvalid);
@@ -146,7 +146,7 @@ TEST(PkiTest, LoadsItsFilesAndRefusesMixedOnes) {
 }
 
 TEST(CertificateTest, EveryAlteredByteIsUnreadableOrUnverified) {
-  TestPki pki;
+  TestConsortium pki;
   const Bytes der = pki.site(1).certificate().der();
   for (size_t i = 0; i < der.size(); ++i) {
     Bytes altered = der;
@@ -159,7 +159,7 @@ TEST(CertificateTest, EveryAlteredByteIsUnreadableOrUnverified) {
 }
 
 TEST(CertificateTest, RandomMutationsNeverCrash) {
-  TestPki pki;
+  TestConsortium pki;
   const Bytes der = pki.site(1).certificate().der();
   std::mt19937_64 random(1);
   for (int i = 0; i < 3000; ++i) {
@@ -174,7 +174,7 @@ TEST(CertificateTest, RandomMutationsNeverCrash) {
 }
 
 TEST(SignerTest, SignaturesNameTheirSigner) {
-  TestPki pki;
+  TestConsortium pki;
   const Signer& site = pki.site(1);
   const Bytes signature = site.Sign("test/domain", "message");
   const Bytes& der = site.certificate().der();
@@ -197,7 +197,7 @@ TEST(SignerTest, SignaturesNameTheirSigner) {
 }
 
 TEST(SignerTest, WantsTheCertificateOfItsKey) {
-  TestPki pki;
+  TestConsortium pki;
   const SecretBytes key = GenerateSigningKeyPem();
   EXPECT_EQ(Signer::Create(key, pki.site(1).certificate()).status().code(), kInvalid);
   EXPECT_EQ(Signer::Create(GenerateTlsKeyPem(), pki.site(1).certificate()).status().code(), kInvalid);

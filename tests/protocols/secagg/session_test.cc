@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sum is exact: every cohort size, every dropout pattern, against an integer oracle.
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "tests/protocols/secagg/sum_harness.h"
+
+namespace cloister::secagg {
+namespace {
+
+constexpr auto kFailedPrecondition = absl::StatusCode::kFailedPrecondition;
+
+TEST(ThresholdTest, IsTheTableOfTheDesign) {
+  const std::map<int, int> table = {{3, 3}, {4, 3}, {5, 4}, {6, 5}, {7, 5}, {10, 7}, {16, 11}, {32, 22}, {100, 67}};
+  for (const auto& [n, t] : table) EXPECT_EQ(Threshold(n), t) << n;
+}
+
+TEST(SessionTest, IsExactForEveryCohortFromThreeToTwelve) {
+  for (int n = 3; n <= 12; ++n) {
+    TestSum sum(n);
+    sum.Run(Attendance::Everybody(n));
+    if (HasFatalFailure()) return;
+    EXPECT_EQ(sum.Result(), sum.Oracle()) << n;
+    EXPECT_EQ(sum.server().survivors().size(), static_cast<size_t>(n));
+    EXPECT_TRUE(sum.server().blames().empty());
+  }
+}
+
+TEST(SessionTest, IsExactForLargerCohortsWithRandomDropouts) {
+  std::mt19937_64 random(5);
+  for (const int n : {16, 24, 40}) {
+    TestSum sum(n);
+    Attendance who = Attendance::Everybody(n);
+    const auto drop = [&](std::set<int> from, int count) {
+      for (; count > 0; --count) from.erase(std::next(from.begin(), static_cast<long>(random() % from.size())));
+      return from;
+    };
+    who.advertise = drop(who.advertise, n / 10);
+    who.share = drop(who.advertise, n / 10);
+    who.masked_input = drop(who.share, n / 10);
+    who.consistency = drop(who.masked_input, 1);
+    who.unmask = drop(who.masked_input, 1);
+    sum.Run(who);
+    if (HasFatalFailure()) return;
+    EXPECT_EQ(sum.Result(), sum.Oracle()) << n;
+    EXPECT_EQ(sum.server().survivors().size(), who.masked_input.size());
+  }
+}
+
+// What sites answer depends only on what they heard, so answers are kept across the patterns below.
+class Answers {
+ public:
+  explicit Answers(int n) {
+    for (int i = 1; i <= n; ++i) {
+      TestSite site(i, TestParams());
+      adverts_[i] = site.Advertise();
+    }
+  }
+
+  const Bytes& Advert(int i) const { return adverts_.at(i); }
+  // The reply of site i to the last of `heard`, by a site that was restarted and heard everything again.
+  const Bytes& Reply(int i, const std::vector<Bytes>& heard, SiteVectors* masked = nullptr) {
+    crypto::Sha256Stream digest;
+    for (const Bytes& message : heard) digest.Update(message);
+    const auto key = std::pair(i, digest.Finish());
+    if (replies_.count(key) == 0) {
+      TestSite site(i, TestParams());
+      site.Advertise();
+      Bytes reply;
+      for (const Bytes& message : heard) reply = site.MustDeliver(message);
+      replies_[key] = {reply, site.masked(), site.plain()};
+    }
+    if (masked != nullptr) *masked = replies_.at(key).masked;
+    return replies_.at(key).reply;
+  }
+  const SiteVectors& PlainOf(int i) {
+    if (plain_.count(i) == 0) plain_[i] = RandomVectors(TestParams(), static_cast<uint64_t>(i));
+    return plain_.at(i);
+  }
+
+ private:
+  struct Reply_ {
+    Bytes reply;
+    SiteVectors masked, plain;
+  };
+  std::map<int, Bytes> adverts_;
+  std::map<std::pair<int, Digest>, Reply_> replies_;
+  std::map<int, SiteVectors> plain_;
+};
+
+using Subsets = std::vector<std::set<int>>;
+
+Subsets SubsetsOfAtLeast(const std::set<int>& all, size_t size) {
+  const std::vector<int> members(all.begin(), all.end());
+  Subsets subsets;
+  for (uint32_t bits = 0; bits < (1u << members.size()); ++bits) {
+    std::set<int> subset;
+    for (size_t i = 0; i < members.size(); ++i) {
+      if ((bits >> i & 1) != 0) subset.insert(members[i]);
+    }
+    if (subset.size() >= size) subsets.push_back(std::move(subset));
+  }
+  return subsets;
+}
+
+struct Outcome {
+  int sums = 0;
+  int refused = 0;
+};
+
+// Takes the server through the first phases of `pattern` and, in the last one, answers one by one: Close must be
+// refused until the quorum is there.
+void RunPattern(int n, const Subsets& pattern, Answers& answers, Outcome& outcome) {
+  ServerSession server = MakeServer(TestParams(), n);
+  SiteVectors sum = Zeros(TestParams());
+  SiteVectors oracle = Zeros(TestParams());
+  for (const std::set<int>& who : pattern) {
+    const ServerPhase phase = server.phase();
+    for (const int i : who) {
+      ASSERT_EQ(phase, server.phase());
+      SiteVectors masked;
+      const Bytes& reply = phase == ServerPhase::kAdvertise
+                               ? answers.Advert(i)
+                               : answers.Reply(i, server.MessagesFor(SiteNumber(i)), &masked);
+      const absl::Status taken = server.Handle(SiteNumber(i), reply);
+      ASSERT_TRUE(taken.ok()) << taken;
+      if (phase == ServerPhase::kMaskedInput) {
+        sum += masked;
+        oracle += answers.PlainOf(i);
+      }
+    }
+    if (!server.CanClose().ok()) {
+      EXPECT_EQ(server.Close().code(), kFailedPrecondition);
+      EXPECT_EQ(server.phase(), phase);
+      ++outcome.refused;
+      return;
+    }
+    ASSERT_TRUE(server.Close().ok());
+  }
+  if (server.phase() != ServerPhase::kDone) return;
+  const Unmasker& unmasker = *server.unmasker().value();
+  ASSERT_TRUE(unmasker.Apply(0, 0, absl::Span<uint32_t>(sum.update)).ok());
+  ASSERT_TRUE(unmasker.Apply(1, 0, absl::Span<uint64_t>(sum.counters)).ok());
+  EXPECT_EQ(sum, oracle);
+  ++outcome.sums;
+}
+
+// Every way sites can vanish: every roster, every U2 and U3 of it, every set that confirms and every set that unmasks.
+// Below the quorum only the largest sets are tried, for a smaller one is refused on the way to them.
+void ForEveryPattern(int n, Answers& answers, Outcome& outcome) {
+  const std::set<int> all = Attendance::Everybody(n).advertise;
+  for (const std::set<int>& roster : SubsetsOfAtLeast(all, 2)) {
+    const size_t t = static_cast<size_t>(Threshold(static_cast<int>(roster.size())));
+    const size_t quorum = std::max<size_t>(kCohortFloor, t);
+    if (roster.size() < kCohortFloor) {
+      RunPattern(n, {roster}, answers, outcome);
+      continue;
+    }
+    for (const std::set<int>& sharers : SubsetsOfAtLeast(roster, quorum - 1)) {
+      if (sharers.size() < quorum) {
+        RunPattern(n, {roster, sharers}, answers, outcome);
+        continue;
+      }
+      for (const std::set<int>& survivors : SubsetsOfAtLeast(sharers, quorum - 1)) {
+        if (survivors.size() < quorum) {
+          RunPattern(n, {roster, sharers, survivors}, answers, outcome);
+          continue;
+        }
+        for (const std::set<int>& confirming : SubsetsOfAtLeast(survivors, t - 1)) {
+          if (confirming.size() < t) {
+            RunPattern(n, {roster, sharers, survivors, confirming}, answers, outcome);
+            continue;
+          }
+          for (const std::set<int>& unmasking : SubsetsOfAtLeast(survivors, t - 1)) {
+            RunPattern(n, {roster, sharers, survivors, confirming, unmasking}, answers, outcome);
+            if (::testing::Test::HasFailure()) return;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(SessionTest, EveryDropoutPatternOfUpToSixSites) {
+  Outcome total;
+  for (int n = 3; n <= 6; ++n) {
+    Answers answers(n);
+    Outcome outcome;
+    ForEveryPattern(n, answers, outcome);
+    ASSERT_FALSE(HasFailure()) << n;
+    EXPECT_GT(outcome.sums, 0);
+    EXPECT_GT(outcome.refused, 0);
+    total.sums += outcome.sums;
+    total.refused += outcome.refused;
+  }
+  RecordProperty("sums", total.sums);
+  RecordProperty("refused", total.refused);
+}
+
+TEST(SessionTest, ThreeSitesTolerateNoDropout) {
+  TestSum sum(3);
+  sum.Answer({1, 2, 3});
+  ASSERT_TRUE(sum.server().Close().ok());
+  sum.Answer({1, 2});
+  EXPECT_EQ(sum.server().Close().code(), kFailedPrecondition);
+  EXPECT_EQ(sum.server().Awaited(), std::vector<SiteId>{SiteNumber(3)});
+  sum.Answer({3});
+  EXPECT_TRUE(sum.server().Awaited().empty());
+  EXPECT_TRUE(sum.server().Close().ok());
+}
+
+TEST(SessionTest, TheCohortFloorHoldsWhateverThePlanSays) {
+  SumParams params = TestParams(2);
+  EXPECT_EQ(CheckParams(params).code(), kFailedPrecondition);
+  EXPECT_EQ(ServerSession::Create({params, SharedConsortium().ca(), SitesUpTo(5), kTestNow}).status().code(),
+            kFailedPrecondition);
+  TestSite site(1, TestParams());
+  ClientInputs inputs = site.Inputs();
+  inputs.params.n_min = 1;
+  EXPECT_EQ(ClientSession::Create(std::move(inputs)).status().code(), kFailedPrecondition);
+  EXPECT_EQ(ServerSession::Create({TestParams(), SharedConsortium().ca(), SitesUpTo(2), kTestNow}).status().code(),
+            kFailedPrecondition);
+  params = TestParams();
+  params.colluders = 2;  // three sites and threshold 3 do protect against two; four with threshold 3 do not
+  EXPECT_TRUE(CheckCohort(params, 3).ok());
+  EXPECT_EQ(CheckCohort(params, 4).code(), kFailedPrecondition);
+}
+
+TEST(SessionTest, TheDefaultMinimumIsFive) {
+  SumParams params = TestParams();
+  params.n_min = SumParams().n_min;
+  TestSum sum(6, params);
+  sum.Answer({1, 2, 3, 4});
+  EXPECT_EQ(sum.server().Close().code(), kFailedPrecondition);
+  sum.Answer({5});
+  EXPECT_TRUE(sum.server().Close().ok());
+}
+
+TEST(SessionTest, ParametersAreChecked) {
+  constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
+  const auto code = [](const std::function<void(SumParams&)>& change) {
+    SumParams params = TestParams();
+    change(params);
+    return CheckParams(params).code();
+  };
+  EXPECT_EQ(code([](SumParams&) {}), absl::StatusCode::kOk);
+  EXPECT_EQ(code([](SumParams& p) { p.kind = "no good"; }), kInvalid);
+  EXPECT_EQ(code([](SumParams& p) { p.job = JobId(); }), kInvalid);
+  EXPECT_EQ(code([](SumParams& p) { p.vectors.clear(); }), kInvalid);
+  EXPECT_EQ(code([](SumParams& p) { p.vectors[1].name = "update"; }), kInvalid);
+  EXPECT_EQ(code([](SumParams& p) { p.vectors[0].length = 0; }), kInvalid);
+  EXPECT_EQ(code([](SumParams& p) { p.vectors[0].length = (uint64_t{1} << 34) + 1; }), kInvalid);
+  EXPECT_EQ(code([](SumParams& p) { p.vectors[0].length = uint64_t{1} << 34; }), absl::StatusCode::kOk);
+  EXPECT_EQ(code([](SumParams& p) { p.vectors[0].ring_bits = 31; }), kInvalid);
+  EXPECT_EQ(code([](SumParams& p) { p.n_min = 129; }), kInvalid);
+  EXPECT_EQ(code([](SumParams& p) { p.colluders = -1; }), kInvalid);
+  EXPECT_EQ(code([](SumParams& p) { p.participants = {SiteNumber(1), SiteNumber(1)}; }), kInvalid);
+}
+
+TEST(SessionTest, EveryParameterIsInTheContext) {
+  const Digest context = ContextOf(TestParams());
+  const std::vector<std::function<void(SumParams&)>> changes = {
+      [](SumParams& p) { p.plan = crypto::Sha256("other"); },
+      [](SumParams& p) { p.job = JobId::Parse("job-2").value(); },
+      [](SumParams& p) { p.round = 8; },
+      [](SumParams& p) { p.attempt = 1; },
+      [](SumParams& p) { p.kind = "validation"; },
+      [](SumParams& p) { p.model_root = crypto::Sha256("other"); },
+      [](SumParams& p) { p.n_min = 4; },
+      [](SumParams& p) { p.colluders = 1; },
+      [](SumParams& p) { p.participants = SitesUpTo(3); },
+      [](SumParams& p) { p.vectors[0].length = 38; },
+      [](SumParams& p) { p.vectors[1].ring_bits = 32; },
+      [](SumParams& p) { p.vectors[0].name = "updates"; },
+      [](SumParams& p) { std::swap(p.vectors[0], p.vectors[1]); },
+  };
+  std::set<Digest> seen = {context};
+  for (const auto& change : changes) {
+    SumParams params = TestParams();
+    change(params);
+    EXPECT_TRUE(seen.insert(ContextOf(params)).second);
+  }
+}
+
+TEST(SessionTest, MaskingIsOncePerElementAndWhole) {
+  TestSum sum(3);
+  sum.Answer({1, 2, 3});
+  ASSERT_TRUE(sum.server().Close().ok());
+  sum.Answer({1, 2, 3});
+  ASSERT_TRUE(sum.server().Close().ok());
+  ClientSession& session = sum.site(1).session();
+  std::vector<uint32_t> update(37, 0);
+  std::vector<uint64_t> counters(3, 0);
+  EXPECT_EQ(session.Mask(0, 0, absl::Span<uint32_t>(update)).code(), kFailedPrecondition) << "not delivered yet";
+  ASSERT_TRUE(session.Handle(sum.server().MessagesFor(SiteNumber(1)).back()).ok());
+  ASSERT_EQ(session.phase(), ClientPhase::kMasking);
+  constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
+  EXPECT_EQ(session.Mask(0, 1, absl::Span<uint32_t>(update)).code(), kInvalid);
+  EXPECT_EQ(session.Mask(1, 0, absl::Span<uint32_t>(update)).code(), kInvalid);
+  EXPECT_EQ(session.Mask(2, 0, absl::Span<uint64_t>(counters)).code(), kInvalid);
+  ASSERT_TRUE(session.Mask(0, 10, absl::Span<uint32_t>(update).subspan(10, 5)).ok());
+  EXPECT_EQ(session.Mask(0, 10, absl::Span<uint32_t>(update).subspan(10, 1)).code(), kInvalid);
+  EXPECT_EQ(session.Mask(0, 5, absl::Span<uint32_t>(update).subspan(5, 6)).code(), kInvalid);
+  EXPECT_EQ(session.Mask(0, 14, absl::Span<uint32_t>(update).subspan(14, 3)).code(), kInvalid);
+  EXPECT_EQ(session.Mask(0, 0, absl::Span<uint32_t>(update)).code(), kInvalid);
+  ASSERT_TRUE(session.Mask(0, 0, absl::Span<uint32_t>(update).subspan(0, 10)).ok());
+  ASSERT_TRUE(session.Mask(1, 0, absl::Span<uint64_t>(counters)).ok());
+  const std::vector<VectorCommit> commits = TestSite::CommitsTo({update, counters});
+  EXPECT_EQ(session.Commit(commits).status().code(), kFailedPrecondition) << "a part would leave in clear";
+  ASSERT_TRUE(session.Mask(0, 15, absl::Span<uint32_t>(update).subspan(15)).ok());
+  EXPECT_EQ(session.Commit({commits[0]}).status().code(), kInvalid);
+  EXPECT_TRUE(session.Commit(TestSite::CommitsTo({update, counters})).ok());
+  EXPECT_EQ(session.Mask(0, 0, absl::Span<uint32_t>(update)).code(), kFailedPrecondition);
+  EXPECT_EQ(session.phase(), ClientPhase::kCommitted);
+}
+
+TEST(SessionTest, TheTableOfStatesAsItRuns) {
+  TestSum sum(4);
+  TestSite& site = sum.site(1);
+  std::vector<std::string> transcript;
+  const auto note = [&] {
+    transcript.push_back(std::string(NameOf(sum.server().phase())) + " / " +
+                         std::string(NameOf(site.session().phase())));
+  };
+  note();
+  for (int phase = 0; phase < 5; ++phase) {
+    sum.Answer({1, 2, 3, 4});
+    note();
+    ASSERT_TRUE(sum.server().Close().ok());
+  }
+  note();
+  EXPECT_EQ(transcript, (std::vector<std::string>{"advertise / starting", "advertise / advertised", "share / shared",
+                                                  "masked_input / committed", "consistency / confirmed",
+                                                  "unmask / finished", "done / finished"}));
+  EXPECT_EQ(site.session().survivors(), SitesUpTo(4));
+  EXPECT_EQ(sum.server().Close().code(), kFailedPrecondition);
+}
+
+}  // namespace
+}  // namespace cloister::secagg
