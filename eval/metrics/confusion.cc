@@ -42,4 +42,18 @@ Estimable<double> Npv(const Confusion& table) {
   return Share(table.true_negatives, table.true_negatives + table.false_negatives, Reason::kNoCalls);
 }
 
+Estimable<double> PpvAtPrevalence(const Confusion& table, double prevalence) {
+  const Estimable<double> sensitivity = Sensitivity(table);
+  const Estimable<double> specificity = Specificity(table);
+  if (!sensitivity.ok() || !specificity.ok()) {
+    return sensitivity.ok() ? specificity.reason() : sensitivity.reason();
+  }
+  const double real = prevalence * *sensitivity;
+  const double alarms = real + (1 - prevalence) * (1 - *specificity);
+  if (alarms <= 0) {
+    return Reason::kNoCalls;
+  }
+  return real / alarms;
+}
+
 }  // namespace cloister::eval

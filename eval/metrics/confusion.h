@@ -25,4 +25,8 @@ Estimable<double> Specificity(const Confusion& table);  // TN / (TN + FP); kNoNe
 Estimable<double> Ppv(const Confusion& table);          // TP / (TP + FP); kNoCalls
 Estimable<double> Npv(const Confusion& table);          // TN / (TN + FN); kNoCalls
 
+// Share of alarms that are real where `prevalence` of the patients have the condition, by Bayes. `prevalence` in [0, 1].
+// kNoPositives, kNoNegatives; kNoCalls: it would never raise an alarm.
+Estimable<double> PpvAtPrevalence(const Confusion& table, double prevalence);
+
 }  // namespace cloister::eval

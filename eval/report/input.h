@@ -27,12 +27,14 @@ struct ReportCase {
   std::optional<double> local_only_score;  // all cases have one, or none has
 };
 
-// Who was tested, in patients or studies as `unit` of the report says.
+// Who was tested, in studies: retrieved -> eligible -> minus rejected, without reference, used for training -> analysed
+// (the cases). What does not add up is shown as such. `retrieved` 0: not recorded.
 struct Flow {
   uint64_t retrieved = 0;
   uint64_t eligible = 0;
   std::vector<std::pair<LocalText, uint64_t>> rejected;  // by reason
   uint64_t no_reference = 0;
+  uint64_t training = 0;  // used for training and tuning, so not for this report
 };
 
 struct OtherSite {

@@ -16,8 +16,8 @@ struct Report {
       html;  // no external request: styles, charts and script are inside. "?lang=en" or "?lang=zh" picks the language.
 };
 
-// INVALID_ARGUMENT: a score outside [0, 1], some but not all cases with a local-only score, a viewer link that is not
-// http(s) or lacks {case}, an unknown language, or a flow that does not add up.
+// INVALID_ARGUMENT: a score, threshold or prevalence outside [0, 1], some but not all cases with a local-only score, a
+// viewer link that is not http(s) or lacks {case}, or an unknown language.
 absl::StatusOr<Report> MakeReport(const ReportInput& input);
 
 }  // namespace cloister::eval
