@@ -47,6 +47,18 @@ class Binder {
   std::deque<soci::blob> blobs_;
 };
 
+// The library does not export the type information of its SQLite classes, which the vptr sanitizer would look up.
+#define CLOISTER_NO_VPTR_CHECK __attribute__((no_sanitize("vptr")))
+
+CLOISTER_NO_VPTR_CHECK void* HandleOf(soci::statement& statement) {
+  return static_cast<soci::sqlite3_statement_backend*>(statement.get_backend())->stmt_;
+}
+
+CLOISTER_NO_VPTR_CHECK void* HandleOf(soci::session& session) {
+  auto* backend = static_cast<soci::sqlite3_session_backend*>(session.get_backend());
+  return backend == nullptr ? nullptr : backend->conn_;
+}
+
 // One statement exactly: SQLite would silently ignore a second one.
 absl::Status CheckSingle(const std::string& sql) {
   CLOISTER_ASSIGN_OR_RETURN(const std::vector<std::string> statements, sqlite::Split(sql));
@@ -164,18 +176,18 @@ absl::StatusOr<int64_t> Connection::Run(const std::string& sql, const Parameters
     Binder binder(session_, statement);
     statement.alloc();
     statement.prepare(sql);
-    auto* backend = static_cast<soci::sqlite3_statement_backend*>(statement.get_backend());
-    if (backend->stmt_ == nullptr) return absl::InternalError("an empty SQL statement");
-    if (static_cast<size_t>(sqlite::ParameterCount(backend->stmt_)) != parameters.size()) {
-      return absl::InternalError(fmt::format("{} parameters for {} question marks: {}", parameters.size(),
-                                             sqlite::ParameterCount(backend->stmt_), sql));
+    void* const raw = HandleOf(statement);
+    if (raw == nullptr) return absl::InternalError("an empty SQL statement");
+    if (static_cast<size_t>(sqlite::ParameterCount(raw)) != parameters.size()) {
+      return absl::InternalError(
+          fmt::format("{} parameters for {} question marks: {}", parameters.size(), sqlite::ParameterCount(raw), sql));
     }
     for (const Value& value : parameters) binder.Bind(value);
     statement.define_and_bind();
     bool on_row = statement.execute(true);
     while (on_row && rows != nullptr) {
-      rows->emplace_back(sqlite::ReadRow(backend->stmt_));
-      on_row = backend->fetch(1) == soci::details::statement_backend::ef_success;
+      rows->emplace_back(sqlite::ReadRow(raw));
+      on_row = statement.get_backend()->fetch(1) == soci::details::statement_backend::ef_success;
     }
     changed = statement.get_affected_rows();
     return absl::OkStatus();
@@ -188,8 +200,7 @@ bool Connection::InTransaction() {
 }
 
 void* Connection::handle() {
-  auto* backend = static_cast<soci::sqlite3_session_backend*>(session_.get_backend());
-  return backend == nullptr ? nullptr : backend->conn_;
+  return HandleOf(session_);
 }
 
 }  // namespace cloister::storage

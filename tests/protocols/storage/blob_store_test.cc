@@ -345,7 +345,7 @@ TEST_F(BlobStoreTest, KillNineInATransferResumesToTheRightContent) {
   for (int run = 0; run < 10; ++run) {
     Child child([&](int progress) -> std::string {
       PartialBlob partial = store_.OpenPartial("a", digest, bytes.size()).value();
-      while (partial.received_bytes() < bytes.size()) {
+      for (int pieces = 0; pieces < 20; ++pieces) {  // ten runs of these do not reach the end
         const uint64_t at = partial.received_bytes();
         if (!partial.Append(at, ByteView(bytes).substr(at, piece)).ok()) return "append";
         if (write(progress, "p", 1) != 1) return "pipe";
@@ -353,11 +353,12 @@ TEST_F(BlobStoreTest, KillNineInATransferResumesToTheRightContent) {
       pause();
       return "";
     });
-    for (int i = 0; i < 3 * run + 1; ++i) ASSERT_EQ(child.ReadProgress().value_or('x'), 'p');
+    for (int i = 0; i < 2 * run + 1; ++i) ASSERT_EQ(child.ReadProgress().value_or('x'), 'p');
     child.Kill();
   }
   PartialBlob partial = BlobStore::Open(root())->OpenPartial("a", digest, bytes.size()).value();
-  EXPECT_GT(partial.received_bytes(), 100 * piece);
+  EXPECT_GE(partial.received_bytes(), 100 * piece);
+  EXPECT_LT(partial.received_bytes(), bytes.size());
   const uint64_t at = partial.received_bytes();
   ASSERT_TRUE(partial.Append(at, ByteView(bytes).substr(at)).ok());
   ASSERT_TRUE(partial.Finish().ok());
