@@ -101,7 +101,9 @@ void PutSeries(const FilmStudy& study, const std::string& sop_class, DcmDataset*
   Put(data, DCM_SoftwareVersions, "1.0");
   Put(data, DCM_DeviceSerialNumber, "1");
   Put(data, DCM_BodyPartExamined, study.body_part);
-  Put(data, DCM_Laterality, "");
+  if (study.body_part != "CHEST" && study.modality != "DX") {
+    Put(data, DCM_Laterality, "");  // paired parts need it; which side an import does not know. DX has ImageLaterality
+  }
   Put(data, DCM_BurnedInAnnotation, "NO");
   Put(data, DCM_LossyImageCompression, "00");
 }
@@ -109,7 +111,7 @@ void PutSeries(const FilmStudy& study, const std::string& sop_class, DcmDataset*
 void PutProjection(const FilmStudy& study, const FilmPixels& pixels, DcmDataset* data) {
   const std::string spacing = fmt::format("{0:.4f}\\{0:.4f}", study.spacing_mm);
   Put(data, DCM_ViewPosition, study.view_position);
-  Put(data, DCM_PatientOrientation, study.view_position.empty() ? "" : "L\\F");
+  Put(data, DCM_PatientOrientation, "L\\F");
   Put(data, DCM_ImagerPixelSpacing, spacing);
   if (pixels.window_width > 0) {
     Put(data, DCM_WindowCenter, fmt::format("{}", pixels.window_center));
@@ -129,6 +131,7 @@ void PutProjection(const FilmStudy& study, const FilmPixels& pixels, DcmDataset*
   Put(data, DCM_RescaleType, "US");
   Put(data, DCM_PresentationLUTShape, pixels.monochrome1 ? "INVERSE" : "IDENTITY");
   Put(data, DCM_DetectorType, "DIRECT");
+  Put(data, DCM_PositionerType, "");
   data->insertEmptyElement(DCM_AcquisitionContextSequence, OFTrue);
   if (study.body_part == "HAND") {
     PutCode(data, DCM_AnatomicRegionSequence, "85562004", "SCT", "Hand");
