@@ -12,6 +12,7 @@ namespace cloister::transport {
 namespace {
 
 constexpr int kMaxHashFailures = 3;
+constexpr int kMaxDisagreements = 20;
 
 // One streaming call, one operation at a time, each waited for no longer than `stall`; Stop() cancels it. gRPC's
 // blocking streams cannot do that: a peer that is alive but takes nothing would hold the thread for ever.
@@ -60,6 +61,7 @@ absl::Status Persist(const TransferOptions& options, const StopSource& stop,
   Backoff backoff(options.backoff);
   absl::Time last_progress = absl::Now();
   int hash_failures = 0;
+  int disagreements = 0;
   for (;;) {
     if (stop.stopped()) {
       return absl::CancelledError("stopped");
@@ -75,6 +77,10 @@ absl::Status Persist(const TransferOptions& options, const StopSource& stop,
     const bool hash_failed = status.code() == absl::StatusCode::kDataLoss;
     if (hash_failed && ++hash_failures >= kMaxHashFailures) {
       return status;
+    }
+    if (absl::IsOutOfRange(status) && ++disagreements >= kMaxDisagreements) {
+      return absl::InternalError(
+          fmt::format("no agreement on where the transfer stands: {}", std::string(status.message())));
     }
     // OUT_OF_RANGE: we and the coordinator disagree on where the transfer stands; the next attempt asks.
     if (!hash_failed && status.code() != absl::StatusCode::kUnavailable &&
@@ -109,11 +115,14 @@ struct UploadAttempt {
   const StopSource& stop;
   const TransferOptions& options;
   CoordinatorChannel* channel;
+  uint64_t best = 0;  // received by the coordinator, as it said; what we merely wrote may be lost on the way
 
-  absl::Status operator()(bool* moved) const {
+  absl::Status operator()(bool* moved) {
     CLOISTER_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> connection, channel->Dial());
     const auto stub = wire::v1::Blobs::NewStub(connection);
     CLOISTER_ASSIGN_OR_RETURN(const wire::BlobStat stat, Stat(stub.get()));
+    *moved = stat.received_bytes > best;
+    best = std::max(best, stat.received_bytes);
     Report(stat.complete ? header.size_bytes : stat.received_bytes);
     if (stat.complete) {
       return absl::OkStatus();
@@ -121,7 +130,7 @@ struct UploadAttempt {
     if (stat.received_bytes > header.size_bytes) {
       return absl::InternalError("the coordinator claims to have more than the whole blob");
     }
-    return Send(stub.get(), stat.received_bytes, moved);
+    return Send(stub.get(), stat.received_bytes);
   }
 
   absl::StatusOr<wire::BlobStat> Stat(wire::v1::Blobs::Stub* stub) const {
@@ -137,7 +146,7 @@ struct UploadAttempt {
     return wire::Decode(reply);
   }
 
-  absl::Status Send(wire::v1::Blobs::Stub* stub, uint64_t offset, bool* moved) const {
+  absl::Status Send(wire::v1::Blobs::Stub* stub, uint64_t offset) const {
     TimedCall call(stop, options.stall);
     wire::v1::StatBlobReply reply;
     const auto writer = stub->AsyncPut(call.context(), &reply, call.queue(), nullptr);
@@ -161,7 +170,6 @@ struct UploadAttempt {
       writer->Write(chunk, nullptr);
       open = call.Await();
       if (open) {
-        *moved = true;
         Report(offset);
       }
     }

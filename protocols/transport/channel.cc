@@ -83,7 +83,7 @@ bool IsTransport(const grpc::Status& status) {
     case grpc::StatusCode::INTERNAL:
       return Contains(text, {"RST_STREAM", "Received http2 header with status", "Bad file descriptor"});
     case grpc::StatusCode::CANCELLED:
-      return Contains(text, {"RST_STREAM"});
+      return Contains(text, {"RST_STREAM", "Cancelled on the server side"});
     default:
       return false;
   }
@@ -204,8 +204,8 @@ absl::Status CoordinatorChannel::Explain(const grpc::Status& status) const {
     cause =
         "no answer; a firewall on the way, or a wrong address? (outbound TCP to this port, or a CONNECT proxy in "
         "https_proxy, is enough)";
-  } else if (Contains(text,
-                      {"Socket closed", "reset", "Broken pipe", "Stream removed", "GOAWAY", "RST_STREAM", "closed"})) {
+  } else if (Contains(text, {"Socket closed", "reset", "Broken pipe", "Stream removed", "GOAWAY", "RST_STREAM",
+                             "closed", "Cancelled"})) {
     cause = "the connection was closed; is the coordinator restarting, or does it refuse our certificate?";
   }
   return absl::UnavailableError(fmt::format("cannot reach the coordinator at {}: {}", target, cause));

@@ -15,7 +15,6 @@ namespace cloister::transport {
 namespace {
 
 constexpr uint64_t kMaxPemBytes = 64 << 10;
-constexpr unsigned kRereadSeconds = 5;
 
 absl::StatusOr<crypto::Certificate> ReadCertificate(const std::filesystem::path& path) {
   CLOISTER_ASSIGN_OR_RETURN(const Bytes pem, ReadFile(path, kMaxPemBytes));
@@ -51,11 +50,13 @@ absl::StatusOr<crypto::Certificate> CheckOwnCertificate(const TlsFiles& files, c
   return own;
 }
 
-absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerTls(const TlsFiles& files, absl::Time now) {
+absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerTls(const TlsFiles& files, absl::Time now,
+                                                                   absl::Duration reread) {
   CLOISTER_RETURN_IF_ERROR(CheckOwnCertificate(files, crypto::Role::kCoordinator, now).status());
   grpc::experimental::TlsServerCredentialsOptions options(
       std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
-          files.key.string(), files.certificate.string(), files.ca.string(), kRereadSeconds));
+          files.key.string(), files.certificate.string(), files.ca.string(),
+          static_cast<unsigned>(absl::ToInt64Seconds(reread))));
   options.watch_root_certs();
   options.watch_identity_key_cert_pairs();
   options.set_cert_request_type(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);

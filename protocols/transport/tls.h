@@ -30,8 +30,10 @@ struct TlsFiles {
 // before listening, because the text of a failed handshake helps nobody.
 absl::StatusOr<crypto::Certificate> CheckOwnCertificate(const TlsFiles& files, crypto::Role role, absl::Time now);
 
-// Refuses every peer without a certificate of the CA. Codes as CheckOwnCertificate.
-absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerTls(const TlsFiles& files, absl::Time now);
+// Refuses every peer without a certificate of the CA. The files are read again every `reread`. Codes as
+// CheckOwnCertificate.
+absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerTls(const TlsFiles& files, absl::Time now,
+                                                                   absl::Duration reread = absl::Seconds(5));
 // Verifies the server's certificate and name against the CA, and shows our own.
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> ClientTls(const TlsFiles& files);
 
