@@ -47,6 +47,7 @@ struct TrainOptions {
   double positive_weight = 1;  // of BCE-with-logits; 0: negatives / positives of this set, or 1 where one class lacks
   bool augment = false;
   AugmentConfig augmentation;
+  double checkpoint_seconds = 0;  // at least this long between two checkpoints; decides nothing about the result
 };
 
 struct TrainProgress {

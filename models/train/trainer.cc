@@ -29,6 +29,10 @@ namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
+double SecondsSince(SteadyClock::time_point then) {
+  return std::chrono::duration<double>(SteadyClock::now() - then).count();
+}
+
 enum Stream : uint64_t { kShuffle = 1, kAugment = 2 };
 
 // What besides the arguments decides the bytes of a result.
@@ -184,7 +188,7 @@ void Training::Report(int epoch, int64_t batch, int64_t images_of_epoch, const T
   if (!progress) {
     return;
   }
-  const double seconds = std::chrono::duration<double>(SteadyClock::now() - started_).count();
+  const double seconds = SecondsSince(started_);
   const double rate = static_cast<double>(images_seen_) / std::max(seconds, 1e-9);
   const int64_t left = Images() * (options_.epochs - epoch) + Images() - images_of_epoch;
   progress({epoch, options_.epochs, batch, static_cast<int64_t>(batch_sizes_.size()),
@@ -225,13 +229,15 @@ absl::StatusOr<TrainResult> Training::Run(const Bytes& initial_model, const std:
   TrainResult result;
   result.resumed_epochs = epochs_done_;
   started_ = SteadyClock::now();
+  SteadyClock::time_point kept = started_;
   while (epochs_done_ < options_.epochs) {
     CLOISTER_RETURN_IF_ERROR(RunEpoch(epochs_done_ + 1, progress));
     if (++epochs_done_ == 1) {
       loss_first_epoch_ = loss_sum_ / static_cast<double>(Images());
     }
-    if (!checkpoint.empty()) {
+    if (!checkpoint.empty() && epochs_done_ < options_.epochs && SecondsSince(kept) >= options_.checkpoint_seconds) {
       CLOISTER_RETURN_IF_ERROR(Keep(checkpoint));
+      kept = SteadyClock::now();
     }
   }
   for (const auto& [name, tensor] : network_->State()) {
@@ -245,7 +251,7 @@ absl::StatusOr<TrainResult> Training::Run(const Bytes& initial_model, const std:
   result.loss_sum = loss_sum_;
   result.loss_first_epoch = loss_first_epoch_;
   result.loss_last_epoch = loss_sum_ / static_cast<double>(Images());
-  result.seconds = std::chrono::duration<double>(SteadyClock::now() - started_).count();
+  result.seconds = SecondsSince(started_);
   result.images_per_second = result.seconds > 0 ? static_cast<double>(images_seen_) / result.seconds : 0;
   return result;
 }

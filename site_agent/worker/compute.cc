@@ -24,6 +24,7 @@ using Json = nlohmann::json;
 
 constexpr uint64_t kModelLimitBytes = uint64_t{8} << 30;
 constexpr char kModelFile[] = "model.safetensors";
+constexpr double kCheckpointSeconds = 10;  // a checkpoint is three times the model, flushed to disk
 constexpr char kCheckpointFile[] = "checkpoint";
 constexpr char kCaptureFile[] = "capture.rgb";
 
@@ -120,9 +121,10 @@ Outcome RunTrain(const TrainJob& job, const plan::Task& task, const std::filesys
     return Classify(initial.status(), FailureReason::kBadModel);
   }
   const std::filesystem::path checkpoint = job_folder / kCheckpointFile;
-  const absl::StatusOr<models::TrainResult> result =
-      models::Train(job.model, *initial, set, job.options, checkpoint,
-                    [&](const models::TrainProgress& step) { progress.Train(step); });
+  models::TrainOptions options = job.options;
+  options.checkpoint_seconds = kCheckpointSeconds;
+  const absl::StatusOr<models::TrainResult> result = models::Train(
+      job.model, *initial, set, options, checkpoint, [&](const models::TrainProgress& step) { progress.Train(step); });
   if (!result.ok()) {
     // Too few images is about the data; everything else that training itself can refuse is about the model.
     return Classify(result.status(),
@@ -131,6 +133,8 @@ Outcome RunTrain(const TrainJob& job, const plan::Task& task, const std::filesys
   if (absl::Status written = WriteFileAtomically(job_folder / kModelFile, result->model); !written.ok()) {
     return Classify(written, FailureReason::kInputOutput);
   }
+  std::error_code ignored;
+  std::filesystem::remove(checkpoint, ignored);
   return Json{{"model", kModelFile},
               {"samples", result->samples},
               {"batches", result->batches},
