@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <utility>
 
 #include "protocols/base/clock.h"
 #include "protocols/base/ids.h"
@@ -142,8 +143,12 @@ absl::Time TimeOf(const ASN1_TIME* time) {
   return absl::FromTM(parts, absl::UTCTimeZone());
 }
 
+struct Certificate::Parsed {
+  X509Ptr x509;
+};
+
 absl::StatusOr<Certificate> Certificate::FromDer(ByteView der) {
-  const X509Ptr x509 = ParseX509(der);
+  X509Ptr x509 = ParseX509(der);
   if (x509 == nullptr) return absl::InvalidArgumentError("not an X.509 certificate");
   CLOISTER_ASSIGN_OR_RETURN(const Subject subject, ReadSubject(X509_get_subject_name(x509.get())));
   const EVP_PKEY* key = X509_get0_pubkey(x509.get());
@@ -158,6 +163,7 @@ absl::StatusOr<Certificate> Certificate::FromDer(ByteView der) {
   const ASN1_INTEGER* serial = X509_get0_serialNumber(x509.get());
   certificate.serial_hex_ = HexEncode(
       {reinterpret_cast<const char*>(ASN1_STRING_get0_data(serial)), static_cast<size_t>(ASN1_STRING_length(serial))});
+  certificate.parsed_ = std::make_shared<const Parsed>(Parsed{std::move(x509)});
   return certificate;
 }
 
@@ -183,16 +189,16 @@ Digest Certificate::fingerprint() const {
 }
 
 absl::Status VerifyChain(const Certificate& certificate, const Certificate& ca, absl::Time time, Role role) {
-  const X509Ptr leaf = ParseX509(certificate.der());
-  const X509Ptr issuer = ParseX509(ca.der());
-  if (leaf == nullptr || issuer == nullptr || ca.role() != Role::kAuthority || X509_check_ca(issuer.get()) != 1) {
+  X509* const leaf = certificate.parsed_ == nullptr ? nullptr : certificate.parsed_->x509.get();
+  X509* const issuer = ca.parsed_ == nullptr ? nullptr : ca.parsed_->x509.get();
+  if (leaf == nullptr || issuer == nullptr || ca.role() != Role::kAuthority || X509_check_ca(issuer) != 1) {
     return absl::UnauthenticatedError(
         "the configured CA certificate is not a consortium CA: configure the ca.pem that the consortium's operator "
         "gave "
         "you");
   }
-  const bool issued = X509_NAME_cmp(X509_get_issuer_name(leaf.get()), X509_get_subject_name(issuer.get())) == 0 &&
-                      X509_verify(leaf.get(), X509_get0_pubkey(issuer.get())) == 1;
+  const bool issued = X509_NAME_cmp(X509_get_issuer_name(leaf), X509_get_subject_name(issuer)) == 0 &&
+                      X509_verify(leaf, X509_get0_pubkey(issuer)) == 1;
   ERR_clear_error();
   if (!issued) {
     return Refuse(certificate,
@@ -201,7 +207,7 @@ absl::Status VerifyChain(const Certificate& certificate, const Certificate& ca, 
                               ca.subject_id(), ca.fingerprint().short_hex()));
   }
   // Reading the flags makes OpenSSL look at the extensions first.
-  const uint32_t flags = X509_get_extension_flags(leaf.get());
+  const uint32_t flags = X509_get_extension_flags(leaf);
   if ((flags & (EXFLAG_CA | EXFLAG_CRITICAL | EXFLAG_INVALID)) != 0) {
     return Refuse(certificate,
                   "is itself a CA or has extensions we do not know: ask for a certificate made by "

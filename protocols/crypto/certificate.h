@@ -5,6 +5,7 @@
 
 #include <absl/time/time.h>
 
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -20,6 +21,10 @@ std::string_view RoleName(Role role);
 // INVALID_ARGUMENT: none of the above.
 absl::StatusOr<Role> ParseRole(std::string_view name);
 
+class Certificate;
+absl::Status VerifyChain(const Certificate& certificate, const Certificate& ca, absl::Time time, Role role);
+
+// Immutable and cheap to copy. Thread-safe.
 class Certificate {
  public:
   // INVALID_ARGUMENT: not one certificate, a subject without exactly one identifier CN and one known OU, or a key that
@@ -41,7 +46,11 @@ class Certificate {
   const Bytes& public_key() const { return public_key_; }
 
  private:
+  friend absl::Status VerifyChain(const Certificate& certificate, const Certificate& ca, absl::Time time, Role role);
+  struct Parsed;
+
   Bytes der_;
+  std::shared_ptr<const Parsed> parsed_;  // parsing costs more than verifying; null in a default-made certificate
   std::string subject_id_;
   Role role_ = Role::kSite;
   KeyKind key_kind_ = KeyKind::kTls;
