@@ -71,7 +71,7 @@ absl::StatusOr<std::filesystem::path> RequestIdentity(const std::filesystem::pat
                             ReadOrMakeKey(folder / "signing.key", crypto::GenerateSigningKeyPem));
   CLOISTER_ASSIGN_OR_RETURN(const Bytes tls_request, crypto::CreateRequest(tls, id, role));
   CLOISTER_ASSIGN_OR_RETURN(const Bytes signing_request, crypto::CreateRequest(signing, id, role));
-  const std::filesystem::path path = folder / "request.pem";
+  const std::filesystem::path path = folder / fmt::format("{}.csr", crypto::RoleName(role));
   CLOISTER_RETURN_IF_ERROR(WriteFileAtomically(path, tls_request + signing_request));
   return path;
 }
@@ -80,7 +80,7 @@ absl::StatusOr<IdentityRequest> ReadIdentityRequest(ByteView text) {
   const std::vector<Bytes> blocks = PemBlocks(text);
   if (text.size() > kMaxPemBytes || blocks.size() != 2) {
     return absl::InvalidArgumentError(fmt::format(
-        "{} PEM blocks, not the 2 certificate requests that enrolling writes to request.pem", blocks.size()));
+        "{} PEM blocks, not the 2 certificate requests that enrolling writes into one file", blocks.size()));
   }
   std::optional<crypto::RequestFacts> tls, signing;
   IdentityRequest request;
@@ -145,7 +145,7 @@ absl::StatusOr<IdentityCertificates> InstallIdentity(const std::filesystem::path
     if (KeyFingerprint(*certificate) != facts.key_fingerprint) {
       return absl::InvalidArgumentError(
           fmt::format("the certificate of {} is not for the key {}; enrol again and have the new "
-                      "request.pem approved",
+                      "request approved",
                       certificate->subject_id(), key_path.string()));
     }
   }

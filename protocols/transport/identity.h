@@ -1,9 +1,9 @@
 #pragma once
 // SPDX-License-Identifier: Apache-2.0
 // A party's identity as files in one folder: ca.pem, tls.pem, tls.key, signing.pem, signing.key. Keys are made here and
-// never leave the folder; what travels is request.pem (two certificate requests in one file) to the consortium CA, and
-// the certificates back (one file with the two certificates and the CA's). Renewing is the same again, with the same
-// keys.
+// never leave the folder; what travels is the request, e.g. site.csr (two certificate requests in one file), to the
+// consortium CA, and the certificates back (one file with the two certificates and the CA's). Renewing is the same
+// again, with the same keys.
 
 #include <filesystem>
 #include <string>
@@ -16,8 +16,8 @@
 
 namespace cloister::transport {
 
-// Makes the keys (mode 0600) unless they are there, and writes request.pem, whose path it returns. INVALID_ARGUMENT:
-// the id; the codes of writing a file.
+// Makes the keys (mode 0600) unless they are there, and writes the request, whose path it returns: site.csr,
+// coordinator.csr or operator.csr. INVALID_ARGUMENT: the id; the codes of writing a file.
 absl::StatusOr<std::filesystem::path> RequestIdentity(const std::filesystem::path& folder, const std::string& id,
                                                       crypto::Role role);
 
@@ -29,7 +29,7 @@ struct IdentityRequest {
   Digest tls_key;  // fingerprints, to be compared by telephone
   Digest signing_key;
 };
-// The content of a request.pem. INVALID_ARGUMENT: not one request for TLS and one for signing, for the same id and
+// The content of a request file. INVALID_ARGUMENT: not one request for TLS and one for signing, for the same id and
 // role.
 absl::StatusOr<IdentityRequest> ReadIdentityRequest(ByteView text);
 
