@@ -257,6 +257,38 @@ absl::Status ClientSession::Core::MaskElements(size_t index, uint64_t offset, ab
 template absl::Status ClientSession::Core::MaskElements(size_t, uint64_t, absl::Span<uint32_t>);
 template absl::Status ClientSession::Core::MaskElements(size_t, uint64_t, absl::Span<uint64_t>);
 
+absl::Status ClientSession::Core::CheckMasked(const Masking& now, const std::vector<VectorCommit>& vectors) const {
+  bool fits = vectors.size() == params.vectors.size();
+  for (size_t i = 0; fits && i < vectors.size(); ++i) fits = vectors[i].length == params.vectors[i].length;
+  if (!fits) return absl::InvalidArgumentError(fmt::format("{}: not the plan's vectors", NameOf(params)));
+  // A site that committed before it was killed may have its masked vectors on disk: the stored fact stands for the
+  // masking.
+  if (facts.count(KeyOf("masked")) > 0) return absl::OkStatus();
+  for (size_t i = 0; i < vectors.size(); ++i) {
+    if (!now.covered[i].IsAllOf(params.vectors[i].length)) {
+      return absl::FailedPreconditionError(
+          fmt::format("{}: vector {} is not masked from end to end", NameOf(params), params.vectors[i].name));
+    }
+  }
+  return absl::OkStatus();
+}
+
+Bytes ClientSession::Core::CommitMessage(const Digest& ctx2, const std::vector<VectorCommit>& vectors) const {
+  MaskedCommit commit{ctx2, self, vectors, {}};
+  commit.signature = signer.Sign(DomainOf(MessageType::kMaskedCommit), SignedPart(commit));
+  return Encode(commit);
+}
+
+absl::StatusOr<ClientStep> ClientSession::Core::CommitAgain(const Committed& now,
+                                                            const std::vector<VectorCommit>& vectors) {
+  ClientStep step;
+  step.reply = CommitMessage(now.ctx2, vectors);
+  if (absl::Status agrees = Assert(step, "masked", crypto::Sha256(*step.reply)); !agrees.ok()) {
+    return Abort(std::move(agrees));
+  }
+  return step;
+}
+
 const VerifiedRoster* ClientSession::Core::KnownRoster() const {
   if (const auto* now = std::get_if<Shared>(&state)) return &now->roster;
   if (const auto* now = std::get_if<Masking>(&state)) return &now->roster;

@@ -100,6 +100,12 @@ struct ClientSession::Core {
 
   template <typename T>
   absl::Status MaskElements(size_t index, uint64_t offset, absl::Span<T> values);
+  // INVALID_ARGUMENT: not the plan's vectors. FAILED_PRECONDITION: a part was never masked, and never committed to
+  // before.
+  absl::Status CheckMasked(const Masking& now, const std::vector<VectorCommit>& vectors) const;
+  Bytes CommitMessage(const Digest& ctx2, const std::vector<VectorCommit>& vectors) const;
+  // The same step for the same vectors; other vectors end the session.
+  absl::StatusOr<ClientStep> CommitAgain(const Committed& now, const std::vector<VectorCommit>& vectors);
   // Null before the roster is known.
   const VerifiedRoster* KnownRoster() const;
 

@@ -131,27 +131,16 @@ absl::Status ClientSession::Mask(size_t index, uint64_t offset, absl::Span<uint6
 
 absl::StatusOr<ClientStep> ClientSession::Commit(const std::vector<VectorCommit>& vectors) {
   if (const auto* aborted = std::get_if<Aborted>(&core_->state)) return Dead(*aborted);
+  const auto* committed = std::get_if<Committed>(&core_->state);
+  if (committed != nullptr) return core_->CommitAgain(*committed, vectors);
   auto* now = std::get_if<Masking>(&core_->state);
   if (now == nullptr) {
     return absl::FailedPreconditionError(
         fmt::format("{}: nothing to commit to while {}", NameOf(core_->params), NameOf(phase())));
   }
-  // A site that already committed may have its masked vectors on disk: the stored fact then stands for the masking.
-  const bool committed_before = core_->facts.count(core_->KeyOf("masked")) > 0;
-  const std::vector<VectorSpec>& specs = core_->params.vectors;
-  bool fits = vectors.size() == specs.size();
-  for (size_t i = 0; fits && i < specs.size(); ++i) fits = vectors[i].length == specs[i].length;
-  if (!fits) return absl::InvalidArgumentError(fmt::format("{}: not the plan's vectors", NameOf(core_->params)));
-  for (size_t i = 0; !committed_before && i < specs.size(); ++i) {
-    if (!now->covered[i].IsAllOf(specs[i].length)) {
-      return absl::FailedPreconditionError(
-          fmt::format("{}: vector {} is not masked from end to end", NameOf(core_->params), specs[i].name));
-    }
-  }
-  MaskedCommit commit{now->ctx2, core_->self, vectors, {}};
-  commit.signature = core_->signer.Sign(DomainOf(MessageType::kMaskedCommit), SignedPart(commit));
+  CLOISTER_RETURN_IF_ERROR(core_->CheckMasked(*now, vectors));
   ClientStep step;
-  step.reply = Encode(commit);
+  step.reply = core_->CommitMessage(now->ctx2, vectors);
   if (absl::Status agrees = core_->Assert(step, "masked", crypto::Sha256(*step.reply)); !agrees.ok()) {
     return core_->Abort(std::move(agrees));
   }

@@ -75,8 +75,8 @@ class ClientSession {
   absl::Status Mask(size_t index, uint64_t offset, absl::Span<uint64_t> values);
 
   // What was masked: one root and length per vector. The driver stores the Step's facts before the FIRST BYTE of a
-  // masked vector leaves, and may then send only bytes with these roots, ever. ABORTED: other roots were committed to
-  // before.
+  // masked vector leaves, and may then send only bytes with these roots, ever; asked again, the same Step. ABORTED:
+  // other roots were committed to before.
   absl::StatusOr<ClientStep> Commit(const std::vector<VectorCommit>& vectors);
 
   ClientPhase phase() const;

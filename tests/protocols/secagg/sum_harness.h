@@ -109,8 +109,10 @@ class TestSite {
   absl::StatusOr<std::optional<Bytes>> Deliver(const Bytes& message) {
     absl::StatusOr<std::optional<Bytes>> reply = Store(session_->Handle(message));
     if (!reply.ok() || reply->has_value()) return reply;
-    if (session_->phase() != ClientPhase::kMasking) return std::optional<Bytes>();  // heard before
-    return MaskAndCommit();
+    if (session_->phase() == ClientPhase::kMasking) {
+      CLOISTER_ASSIGN_OR_RETURN(commit_, MaskAndCommit());
+    }
+    return commit_;  // also to a ShareDelivery that was heard before
   }
   Bytes MustDeliver(const Bytes& message) {
     absl::StatusOr<std::optional<Bytes>> reply = Deliver(message);
@@ -148,6 +150,7 @@ class TestSite {
   crypto::SecretBytes job_secret_;
   SiteVectors plain_;
   SiteVectors masked_;
+  std::optional<Bytes> commit_;
   Facts facts_;
   std::optional<ClientSession> session_;
 };
