@@ -7,6 +7,7 @@
 
 #include "protocols/plan/documents.h"
 #include "protocols/plan/experiment.h"
+#include "site_agent/storage/agent_life.h"
 
 namespace cloister::site {
 namespace {
@@ -15,7 +16,6 @@ namespace parts = transport::parts;
 using transport::EscapeHtml;
 using transport::Tone;
 
-constexpr int64_t kAliveMs = 90'000;  // an agent that wrote nothing for longer is not running
 constexpr size_t kEventsShown = 12;
 constexpr size_t kOutboundShown = 200;
 
@@ -169,12 +169,11 @@ absl::StatusOr<std::string> OverviewHtml(const PageContext& context) {
   CLOISTER_ASSIGN_OR_RETURN(const auto progress, store.progress().List());
   CLOISTER_ASSIGN_OR_RETURN(const auto events, store.progress().Events(kEventsShown));
   CLOISTER_ASSIGN_OR_RETURN(const auto served, store.serving().List(kEventsShown));
-  CLOISTER_ASSIGN_OR_RETURN(const auto heartbeat, store.progress().Fact("heartbeat_unix_ms"));
+  CLOISTER_ASSIGN_OR_RETURN(const AgentLife agent, ReadAgentLife(store.progress(), absl::ToUnixMillis(context.now)));
   CLOISTER_ASSIGN_OR_RETURN(const audit::Head head, store.audit().Head());
 
-  const int64_t last = heartbeat ? std::strtoll(heartbeat->c_str(), nullptr, 10) : 0;
   std::string html;
-  if (absl::ToUnixMillis(context.now) - last > kAliveMs) {
+  if (!agent.alive) {
     html += parts::Notice(EscapeHtml(context.Say("The agent is not running; start it with: cloister-site run",
                                                  "代理程序未运行，请启动：cloister-site run")),
                           Tone::kBad);

@@ -5,6 +5,7 @@
 
 #include "protocols/base/file.h"
 #include "protocols/transport/page.h"
+#include "site_agent/storage/decisions.h"
 #include "site_agent/web/pages.h"
 
 namespace cloister::site {
@@ -47,16 +48,6 @@ std::string Words(const HttpRequest& request, const std::string& name) {
   return Field(request, name).substr(0, 500);
 }
 
-absl::Status Audit(SiteStore* store, const Clock* clock, const std::string& actor, const std::string& action,
-                   const std::string& subject) {
-  audit::Event event;
-  event.time = clock->Now();
-  event.actor = actor;
-  event.action = action;
-  event.subject = subject;
-  return store->audit().Append(event).status();
-}
-
 // A person's word on an experiment: approve or decline.
 HttpResponse Approve(SiteStore* store, const Clock* clock, const HttpRequest& request) {
   const absl::StatusOr<Digest> plan = Digest::FromHex(Field(request, "plan"));
@@ -67,9 +58,7 @@ HttpResponse Approve(SiteStore* store, const Clock* clock, const HttpRequest& re
   row.person = request.user;
   row.comment = Words(request, "comment");
   row.time_unix_ms = absl::ToUnixMillis(clock->Now());
-  const bool approved = row.decision == ApprovalDecision::kApproved;
-  absl::Status status = Audit(store, clock, request.user, approved ? "approve" : "decline", plan->hex());
-  if (status.ok()) status = store->experiments().AddApproval(row);
+  const absl::Status status = DecideExperiment(store, row, request.user);
   return status.ok() ? HttpResponse::Redirect("/experiments") : HttpResponse::Error(status);
 }
 
@@ -77,29 +66,23 @@ HttpResponse Approve(SiteStore* store, const Clock* clock, const HttpRequest& re
 HttpResponse Sign(SiteStore* store, const Clock* clock, const HttpRequest& request) {
   const absl::StatusOr<ReleaseId> release = ReleaseId::Parse(Field(request, "release"));
   if (!release.ok()) return HttpResponse::Error(release.status());
-  const absl::StatusOr<ReleaseRow> known = store->releases().Get(*release);
-  if (!known.ok()) return HttpResponse::Error(known.status());
   const std::string decision = Field(request, "decision");
   SignOffRow row;
   row.release = *release;
-  if (decision == "accept" && known->state == ReleaseState::kVerified) {
+  if (decision == "accept") {
     row.decision = SignOffDecision::kAccept;
-  } else if (decision == "decline" && known->state == ReleaseState::kVerified) {
+  } else if (decision == "decline") {
     row.decision = SignOffDecision::kDecline;
-  } else if (decision == "rollback" && known->state == ReleaseState::kActive) {
+  } else if (decision == "rollback") {
     row.decision = SignOffDecision::kRollback;
   } else {
-    return HttpResponse::Error(absl::FailedPreconditionError(
-        "the release is in state '" + std::string(ReleaseStateName(known->state)) + "' now; reload the page"));
+    return HttpResponse::Error(absl::InvalidArgumentError("the decision is accept, decline or rollback"));
   }
   row.person = Words(request, "person");
-  if (row.person.empty())
-    return HttpResponse::Error(absl::InvalidArgumentError("a sign-off needs the name of who signs"));
   row.role = Words(request, "role");
   row.comment = Words(request, "comment");
   row.time_unix_ms = absl::ToUnixMillis(clock->Now());
-  absl::Status status = Audit(store, clock, request.user, std::string("sign-off ") + decision, release->value());
-  if (status.ok()) status = store->releases().AddSignOff(row);
+  const absl::Status status = DecideRelease(store, row, request.user);
   return status.ok() ? HttpResponse::Redirect("/releases/" + release->value()) : HttpResponse::Error(status);
 }
 
