@@ -11,6 +11,10 @@ Estimable<double> Share(uint64_t part, uint64_t whole, Reason if_empty) {
   return static_cast<double>(part) / static_cast<double>(whole);
 }
 
+bool OneClass(const Confusion& table) {
+  return table.positives() == 0 || table.negatives() == 0;
+}
+
 }  // namespace
 
 Confusion CountConfusion(CaseSpan cases, double threshold) {
@@ -35,10 +39,16 @@ Estimable<double> Specificity(const Confusion& table) {
 }
 
 Estimable<double> Ppv(const Confusion& table) {
+  if (OneClass(table)) {
+    return Reason::kOneClass;
+  }
   return Share(table.true_positives, table.true_positives + table.false_positives, Reason::kNoCalls);
 }
 
 Estimable<double> Npv(const Confusion& table) {
+  if (OneClass(table)) {
+    return Reason::kOneClass;
+  }
   return Share(table.true_negatives, table.true_negatives + table.false_negatives, Reason::kNoCalls);
 }
 

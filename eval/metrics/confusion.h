@@ -22,11 +22,12 @@ Confusion CountConfusion(CaseSpan cases, double threshold);
 
 Estimable<double> Sensitivity(const Confusion& table);  // TP / (TP + FN); kNoPositives
 Estimable<double> Specificity(const Confusion& table);  // TN / (TN + FP); kNoNegatives
-Estimable<double> Ppv(const Confusion& table);          // TP / (TP + FP); kNoCalls
-Estimable<double> Npv(const Confusion& table);          // TN / (TN + FN); kNoCalls
+// PPV and NPV of one class alone would only say which class it is: kOneClass.
+Estimable<double> Ppv(const Confusion& table);  // TP / (TP + FP); kNoCalls
+Estimable<double> Npv(const Confusion& table);  // TN / (TN + FN); kNoCalls
 
-// Share of alarms that are real where `prevalence` of the patients have the condition, by Bayes. `prevalence` in [0, 1].
-// kNoPositives, kNoNegatives; kNoCalls: it would never raise an alarm.
+// Share of alarms that are real where `prevalence` of the patients have the condition, by Bayes. `prevalence` in [0,
+// 1]. kNoPositives, kNoNegatives; kNoCalls: it would never raise an alarm.
 Estimable<double> PpvAtPrevalence(const Confusion& table, double prevalence);
 
 }  // namespace cloister::eval

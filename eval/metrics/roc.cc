@@ -43,7 +43,8 @@ Estimable<double> AveragePrecision(CaseSpan cases) {
   for (size_t i = 1; i < points.size(); ++i) {
     const Confusion& table = points[i].table;
     const double gained = static_cast<double>(table.true_positives - points[i - 1].table.true_positives);
-    sum += gained / positives * *Ppv(table);  // a point past the first always has calls
+    sum += gained / positives * static_cast<double>(table.true_positives) /
+           static_cast<double>(table.true_positives + table.false_positives);
   }
   return sum;
 }

@@ -46,10 +46,12 @@ Html Page::Value(const Estimable<Estimate>& estimate, NumberStyle style) const {
   if (!estimate.ok()) {
     return Why(estimate.reason());
   }
-  return Grey(
-      Fill("<span class=\"val\">{value}</span> <span class=\"ci\">{interval}</span>",
-           {{"value", FormatPoint(estimate->value, style, estimate->n)}, {"interval", Interval(*estimate, style)}}),
-      estimate->n);
+  // Where all replicates agree, the bootstrap has nothing to say about uncertainty.
+  const bool no_interval = estimate->lower == estimate->upper && estimate->method.rfind("bootstrap", 0) == 0;
+  return Grey(Fill("<span class=\"val\">{value}</span> <span class=\"ci\">{interval}</span>",
+                   {{"value", FormatPoint(estimate->value, style, estimate->n)},
+                    {"interval", no_interval ? Say("no_interval") : Interval(*estimate, style)}}),
+              estimate->n);
 }
 
 Html Page::Value(const Disclosed<Estimate>& estimate, NumberStyle style) const {

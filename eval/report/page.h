@@ -28,6 +28,9 @@ class Page {
   Html MethodName(std::string_view method) const;
   Html Why(Reason reason) const;
 
+  // Between two sentences: nothing in Chinese.
+  std::string_view Space() const { return language == Language::kEn ? " " : ""; }
+
   bool Few(uint64_t n) const { return n < input.minimum_n; }
   // "88% to 96%"
   Html Interval(const Estimate& estimate, NumberStyle style) const;

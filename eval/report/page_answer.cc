@@ -15,6 +15,10 @@ Html Big(const std::string& number) {
   return Fill("<b>{n}</b>", {{"n", number}});
 }
 
+Html Big(const Page& page, const std::string& number, uint64_t n) {
+  return page.Grey(Big(number), n);
+}
+
 // 1 - a share, with its interval.
 Estimate Complement(const Estimate& share) {
   Estimate rest = share;
@@ -28,7 +32,7 @@ Html Wrong(const Page& page, std::string_view key, const Estimate& share) {
   const Estimate wrong = Complement(share);
   return page.Say(fmt::format("{}{}", key, page.numbers.one_study_per_patient ? "" : "_studies"),
                   {{"condition", page.Condition()},
-                   {"n", Big(FormatPoint(wrong.value, NumberStyle::kPer100, wrong.n))},
+                   {"n", Big(page, FormatPoint(wrong.value, NumberStyle::kPer100, wrong.n), wrong.n)},
                    {"interval", page.Interval(wrong, NumberStyle::kPer100)}});
 }
 
@@ -38,25 +42,27 @@ Html RealAlarms(const Page& page) {
     return numbers.ppv_at_prevalence.reason() == Reason::kNoCalls ? page.Say("answer.no_alarms") : Html();
   }
   const double share = numbers.ppv_at_prevalence->value;
+  const uint64_t fewest = std::min(numbers.positive_patients, numbers.negative_patients);
   const std::string key = numbers.prevalence_given ? "answer." : "answer.tested_";
   const Html prevalence = Big(FormatExact(std::round(numbers.prevalence * 1000) / 1000, NumberStyle::kPercent));
   constexpr double kOneInThree = 0.35;  // above it "1 in n" would be too coarse
   if (share < kOneInThree) {
     const long one_in = std::lround(1 / std::max(share, 1e-4));
-    return page.Say(key + "one_in", {{"prevalence", prevalence}, {"n", Big(std::to_string(one_in))}});
+    return page.Say(key + "one_in", {{"prevalence", prevalence}, {"n", Big(page, std::to_string(one_in), fewest)}});
   }
   const long of = share >= 0.95 ? 100 : 10;
   const long real = std::lround(share * static_cast<double>(of));
-  return page.Say(key + "of_ten",
-                  {{"prevalence", prevalence}, {"k", Big(std::to_string(real))}, {"n", Big(std::to_string(of))}});
+  return page.Say(
+      key + "of_ten",
+      {{"prevalence", prevalence}, {"k", Big(page, std::to_string(real), fewest)}, {"n", Big(std::to_string(of))}});
 }
 
 // A hundred marks, the wrong ones first and of another shape.
-Html Dots(const Page& page, double wrong_share, std::string_view caption, std::string_view right_key,
+Html Dots(const Page& page, const Estimate& share, std::string_view caption, std::string_view right_key,
           std::string_view wrong_key) {
   constexpr int kColumns = 20;
   constexpr int kCell = 14;
-  const int wrong = static_cast<int>(std::lround(100 * wrong_share));
+  const int wrong = static_cast<int>(std::lround(100 * (1 - share.value)));
   std::string marks;
   for (int i = 0; i < 100; ++i) {
     const int x = (i % kColumns) * kCell + kCell / 2;
@@ -64,12 +70,15 @@ Html Dots(const Page& page, double wrong_share, std::string_view caption, std::s
     marks += i < wrong ? fmt::format("<path class=\"bad\" d=\"M{} {}l8 8m0 -8l-8 8\"/>", x - 4, y - 4)
                        : fmt::format("<circle class=\"good\" cx=\"{}\" cy=\"{}\" r=\"4.2\"/>", x, y);
   }
-  return Fill(R"(<figure class="dots"><figcaption>{caption}</figcaption>
+  return Fill(R"(<figure class="dots{few}"><figcaption>{caption}</figcaption>
 <svg viewBox="0 0 280 70" role="img" aria-label="{caption}">{marks}</svg>
-<ul class="legend"><li><svg viewBox="0 0 14 14" aria-hidden="true"><circle class="good" cx="7" cy="7" r="4.2"/></svg>{right}</li>
-<li><svg viewBox="0 0 14 14" aria-hidden="true"><path class="bad" d="M3 3l8 8m0 -8l-8 8"/></svg>{wrong}</li></ul></figure>
+<ul class="legend"><li><svg viewBox="0 0 14 14" aria-hidden="true"><circle class="good" cx="7" cy="7" r="4.2"/>
+</svg>{right}</li>
+<li><svg viewBox="0 0 14 14" aria-hidden="true"><path class="bad" d="M3 3l8 8m0 -8l-8 8"/></svg>{wrong}</li></ul>
+</figure>
 )",
-              {{"caption", page.Say(caption, {{"condition", page.Condition()}})},
+              {{"few", page.Few(share.n) ? " faint" : ""},
+               {"caption", page.Say(caption, {{"condition", page.Condition()}})},
                {"marks", Html::Raw(marks)},
                {"right", page.Say(right_key)},
                {"wrong", page.Say(wrong_key)}});
@@ -119,20 +128,19 @@ Html AnswerSection(const Page& page) {
       sensitivity.ok() ? Wrong(page, "answer.misses", *sensitivity) : page.Say("answer.no_positives", {condition});
   const Html alarms =
       specificity.ok() ? Wrong(page, "answer.alarms", *specificity) : page.Say("answer.no_negatives", {condition});
-  const std::string_view space = page.language == Language::kEn ? " " : "";
   Html dots;
   if (sensitivity.ok()) {
-    dots += Dots(page, 1 - sensitivity->value, "answer.dots_with", "answer.found", "answer.missed");
+    dots += Dots(page, *sensitivity, "answer.dots_with", "answer.found", "answer.missed");
   }
   if (specificity.ok()) {
-    dots += Dots(page, 1 - specificity->value, "answer.dots_without", "answer.cleared", "answer.alarmed");
+    dots += Dots(page, *specificity, "answer.dots_without", "answer.cleared", "answer.alarmed");
   }
   return Fill(
       "<section data-part=\"answer\" class=\"answer\">\n<p class=\"lead\">{misses}{space}{alarms}{space}{real}</p>\n"
       "<div class=\"pair\">{dots}</div>\n{few}</section>\n",
       {{"misses", misses},
        {"alarms", alarms},
-       {"space", space},
+       {"space", page.Space()},
        {"real", RealAlarms(page)},
        {"dots", dots},
        {"few", FewNote(page, "answer.with", page.numbers.positive_patients) +

@@ -21,7 +21,10 @@ Html CaseRow(const Page& page, const ReportCase& one) {
   }
   const double score = one.prediction.score;
   return Fill(
-      R"(<tr><td class="id">{id}</td><td class="bar"><svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true"><rect class="track" width="100" height="8"/><rect width="{width}" height="8"/><rect class="mark" x="{mark}" width="1" height="8"/></svg></td><td class="num">{score}</td></tr>
+      R"(<tr><td class="id">{id}</td><td class="bar">
+<svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true"><rect class="track" width="100" height="8"/>
+<rect width="{width}" height="8"/><rect class="mark" x="{mark}" width="1" height="8"/></svg></td>
+<td class="num">{score}</td></tr>
 )",
       {{"id", id},
        {"width", fmt::format("{:.1f}", 100 * score)},

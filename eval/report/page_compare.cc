@@ -20,7 +20,7 @@ Html Difference(const Page& page, const Comparison& one) {
                    {{"value", WithSign(FormatPoint(difference.value, style, difference.n))}, {"interval", interval}});
   if (one.mcnemar_p) {
     const std::string p = *one.mcnemar_p < 0.01 ? "p &lt; 0.01" : fmt::format("p = {:.2f}", *one.mcnemar_p);
-    text += Html::Raw(" <span class=\"ci\">" + p + "</span>");
+    text += Html::Raw(" <span class=\"ci\">· " + p + "</span>");
   }
   return page.Grey(text, difference.n);
 }
@@ -45,19 +45,19 @@ Html CompareSection(const Page& page) {
          {"local", page.Value(one.local_only, style)},
          {"difference", Difference(page, one)}});
   }
-  return Section(
-      "compare", page.Say("compare.title"),
-      Fill(
-          R"(<table class="data stack"><thead><tr><th scope="col">{measure}</th><th scope="col">{ours}</th><th scope="col">{local}</th><th scope="col">{difference}</th></tr></thead><tbody>
+  return Section("compare", page.Say("compare.title"),
+                 Fill(
+                     R"(<table class="data stack"><thead><tr><th scope="col">{measure}</th><th scope="col">{ours}</th>
+<th scope="col">{local}</th><th scope="col">{difference}</th></tr></thead><tbody>
 {rows}</tbody></table>
 <p class="note">{note}</p>
 )",
-          {{"measure", page.Say("compare.measure")},
-           {"ours", page.Say("compare.ours")},
-           {"local", page.Say("compare.local")},
-           {"difference", page.Say("compare.difference")},
-           {"rows", rows},
-           {"note", page.Say("compare.note")}}));
+                     {{"measure", page.Say("compare.measure")},
+                      {"ours", page.Say("compare.ours")},
+                      {"local", page.Say("compare.local")},
+                      {"difference", page.Say("compare.difference")},
+                      {"rows", rows},
+                      {"note", page.Say("compare.note")}}));
 }
 
 }  // namespace cloister::eval

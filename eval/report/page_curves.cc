@@ -139,7 +139,9 @@ Html MetricTable(const Page& page) {
   rows += MetricRow(page, page.Say("numbers.ppv_here", {{"prevalence", prevalence}}), page.numbers.ppv_at_prevalence,
                     NumberStyle::kPercent);
   return Fill(
-      R"(<table class="data stack"><thead><tr><th scope="col">{measure}</th><th scope="col">{value} <span class="ci">{ci}</span></th><th scope="col">{n}</th><th scope="col">{method}</th></tr></thead><tbody>
+      R"(<table class="data stack"><thead><tr><th scope="col">{measure}</th>
+<th scope="col">{value} <span class="ci">{ci}</span></th><th scope="col">{n}</th><th scope="col">{method}</th></tr>
+</thead><tbody>
 {rows}</tbody></table>
 )",
       {{"measure", page.Say("compare.measure")},
@@ -159,7 +161,8 @@ Html CurvesSection(const Page& page) {
         Fill("<div class=\"charts\">{all}</div>\n",
              {{"all", RocFigure(page) + PrecisionRecallFigure(page) + CalibrationFigure(page) + DecisionFigure(page)}});
   } else {
-    charts = Fill("<p class=\"ne\">{text}</p>\n", {{"text", page.Say("curves.one_class")}});
+    charts = Fill("<p class=\"ne\">{text}</p>\n",
+                  {{"text", page.Say(page.numbers.studies == 0 ? "reason.no_cases" : "curves.one_class")}});
   }
   const Confusion& table = page.numbers.model.table;
   const Html counts = page.Say("numbers.table", {{"threshold", FormatExact(page.input.threshold, NumberStyle::kPlain)},

@@ -49,6 +49,11 @@ Html Result(const Page& page, const ReportedGate& one) {
       {{"value", FormatBeside(estimate.value, one.gate.bound, false, style, estimate.n)}, {"n", estimate.n}});
 }
 
+Html GreyResult(const Page& page, const ReportedGate& one) {
+  const Disclosed<Estimate>& basis = one.verdict.basis;
+  return basis.ok() ? page.Grey(Result(page, one), basis->n) : Result(page, one);
+}
+
 // A tick, a cross or a dash: the verdict reads without its colour.
 std::string_view Icon(Outcome outcome) {
   switch (outcome) {
@@ -72,20 +77,21 @@ Html GatesSection(const Page& page) {
   Html items;
   for (const ReportedGate& one : gates) {
     items += Fill(
-        R"(<li class="{outcome}"><span class="badge"><svg viewBox="0 0 16 16" aria-hidden="true"><path d="{icon}"/></svg>{word}</span>
+        R"(<li class="{outcome}"><span class="badge"><svg viewBox="0 0 16 16" aria-hidden="true"><path d="{icon}"/>
+</svg>{word}</span>
 <span class="rule">{rule}</span><span class="result">{result}</span></li>
 )",
         {{"outcome", OutcomeCode(one.verdict.outcome)},
          {"icon", Icon(one.verdict.outcome)},
          {"word", page.Say(fmt::format("gates.{}", OutcomeCode(one.verdict.outcome)))},
          {"rule", Rule(page, one.gate)},
-         {"result", Result(page, one)}});
+         {"result", GreyResult(page, one)}});
   }
   const uint64_t passed =
       std::count_if(gates.begin(), gates.end(), [](const auto& one) { return one.verdict.outcome == Outcome::kPass; });
   Html note = page.Say("gates.all_passed", {{"passed", passed}, {"all", uint64_t{gates.size()}}});
   if (const std::string& when = page.input.statement.preregistered_utc; !when.empty()) {
-    note += Html::Raw(" ") + page.Say("gates.when", {{"when", FormatTime(when)}});
+    note += Html::Text(page.Space()) + page.Say("gates.when", {{"when", FormatTime(when)}});
   }
   return Section(
       "gates", page.Say("gates.title"),

@@ -64,7 +64,8 @@ std::string HtmlPage(const ReportInput& input, const ReportNumbers& numbers) {
 </head>
 <body>
 <input type="radio" name="lang" id="lang-zh"{zh}><input type="radio" name="lang" id="lang-en"{en}>
-<nav><span><label for="lang-zh" lang="zh-Hans">中文</label><label for="lang-en" lang="en">English</label></span><button type="button" id="print"><span class="zh">打印</span><span class="en">Print</span></button></nav>
+<nav><span><label for="lang-zh" lang="zh-Hans">中文</label><label for="lang-en" lang="en">English</label></span>
+<button type="button" id="print"><span class="zh">打印</span><span class="en">Print</span></button></nav>
 {articles}<script type="application/json" id="sweep">{sweep}</script>
 <script>{script}</script>
 </body>

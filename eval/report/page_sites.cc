@@ -76,7 +76,7 @@ Html AxisSvg(double from, NumberStyle style) {
     ticks += fmt::format("<text class=\"tick {}\" x=\"{:.1f}\" y=\"12\">{}</text>", anchor, x, FormatExact(at, style));
   }
   return Html::Raw(
-      fmt::format("<svg class=\"forest axis\" viewBox=\"0 0 {} 16\" aria-hidden=\"true\">{}</svg>", kWidth, ticks));
+      fmt::format("<svg class=\"forest scale\" viewBox=\"0 0 {} 16\" aria-hidden=\"true\">{}</svg>", kWidth, ticks));
 }
 
 Html RowSvg(const Disclosed<Estimate>& estimate, double from, bool ours) {
@@ -89,8 +89,9 @@ Html RowSvg(const Disclosed<Estimate>& estimate, double from, bool ours) {
     marks += ours ? fmt::format("<path class=\"dot ours\" d=\"M{:.1f} 5l7 7l-7 7l-7 -7z\"/>", x)
                   : fmt::format("<circle class=\"dot other\" cx=\"{:.1f}\" cy=\"12\" r=\"4.5\"/>", x);
   }
+  const char* blank = estimate.ok() ? "" : " blank";
   return Html::Raw(
-      fmt::format("<svg class=\"forest\" viewBox=\"0 0 {} 24\" aria-hidden=\"true\">{}</svg>", kWidth, marks));
+      fmt::format("<svg class=\"forest{}\" viewBox=\"0 0 {} 24\" aria-hidden=\"true\">{}</svg>", blank, kWidth, marks));
 }
 
 Html Count(const Page& page, const Disclosed<uint64_t>& count) {
@@ -102,7 +103,7 @@ Html Count(const Page& page, const Disclosed<uint64_t>& count) {
 
 Html SitesSection(const Page& page) {
   const std::vector<SiteRow> rows = Rows(page);
-  Html head = Fill("<th scope=\"col\">{site}</th><th scope=\"col\">{patients}</th>",
+  Html head = Fill("<th scope=\"col\" class=\"who\">{site}</th><th scope=\"col\" class=\"count\">{patients}</th>",
                    {{"site", page.Say("sites.site")}, {"patients", page.Say("sites.patients")}});
   double from[3];
   for (size_t column = 0; column < 3; ++column) {
@@ -115,7 +116,7 @@ Html SitesSection(const Page& page) {
     Html of_whom;
     if (row.positives.ok()) {
       of_whom =
-          Fill("<span class=\"ci\">{text}</span>",
+          Fill("<span class=\"ci whom\">{text}</span>",
                {{"text", page.Say("sites.of_whom", {{"positives", *row.positives}, {"condition", page.Condition()}})}});
     }
     Html cells = Fill("<th scope=\"row\">{name}</th><td data-h=\"{label}\">{patients} {whom}</td>",
@@ -134,10 +135,11 @@ Html SitesSection(const Page& page) {
   Html note = page.Say(page.input.others.empty() ? "sites.none" : "sites.note");
   return Section("sites", page.Say("sites.title"),
                  Fill("<table class=\"sites\"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>\n<p "
-                      "class=\"note\">{note} {few}</p>\n",
+                      "class=\"note\">{note}{space}{few}</p>\n",
                       {{"head", head},
                        {"body", body},
                        {"note", note},
+                       {"space", page.Space()},
                        {"few", page.Say("legend_few", {{"minimum", page.input.minimum_n}})}}));
 }
 

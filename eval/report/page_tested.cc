@@ -13,7 +13,9 @@ namespace {
 Html Row(const Html& name, uint64_t count, uint64_t of, bool loss) {
   const double share = of == 0 ? 0 : 100.0 * static_cast<double>(count) / static_cast<double>(of);
   return Fill(
-      R"(<tr class="{kind}"><th scope="row">{name}</th><td class="num">{sign}{count}</td><td class="bar"><svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true"><rect x="0" y="0" width="{width}" height="10"/></svg></td></tr>
+      R"(<tr class="{kind}"><th scope="row">{name}</th><td class="num">{sign}{count}</td><td class="bar">
+<svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">
+<rect x="0" y="0" width="{width}" height="10"/></svg></td></tr>
 )",
       {{"kind", loss ? "loss" : "stage"},
        {"name", name},
@@ -57,13 +59,14 @@ Html TestedSection(const Page& page) {
                            : page.Say("tested.overlap_unknown");
   return Section("tested", page.Say("tested.title"),
                  Fill("<p>{patients}</p>\n<table class=\"flow\"><tbody>{rows}</tbody></table>\n<p "
-                      "class=\"note\">{unit} {overlap}</p>\n",
+                      "class=\"note\">{unit}{space}{overlap}</p>\n",
                       {{"patients", page.Say("tested.patients", {{"patients", page.numbers.patients},
                                                                  {"positives", page.numbers.positive_patients},
                                                                  {"negatives", page.numbers.negative_patients},
                                                                  {"condition", page.Condition()}})},
                        {"rows", rows},
                        {"unit", page.Say("tested.unit")},
+                       {"space", page.Space()},
                        {"overlap", overlap}}));
 }
 

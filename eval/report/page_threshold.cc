@@ -57,8 +57,10 @@ Html Histogram(const Page& page) {
   for (const ReportCase& one : page.input.cases) {
     ++counts[one.prediction.label ? 1 : 0][static_cast<size_t>(BinOf(one.prediction.score, kBars))];
   }
-  const uint64_t highest = std::max({uint64_t{1}, *std::max_element(counts[0].begin(), counts[0].end()),
-                                     *std::max_element(counts[1].begin(), counts[1].end())});
+  uint64_t highest[2];  // each class to its own scale: shapes are compared, not prevalence
+  for (int label : {0, 1}) {
+    highest[label] = std::max(uint64_t{1}, *std::max_element(counts[label].begin(), counts[label].end()));
+  }
   std::string bars;
   for (int bar = 0; bar < kBars; ++bar) {
     for (int label : {1, 0}) {
@@ -66,7 +68,8 @@ Html Histogram(const Page& page) {
       if (count == 0) {
         continue;
       }
-      const double height = std::max(1.5, kHalfHeight * static_cast<double>(count) / static_cast<double>(highest));
+      const double height =
+          std::max(1.5, kHalfHeight * static_cast<double>(count) / static_cast<double>(highest[label]));
       const double middle = (bar + 0.5) / kBars;
       const bool wrong = (middle >= page.input.threshold) != (label == 1);
       bars += fmt::format(
@@ -122,7 +125,9 @@ Html PaperTable(const Page& page) {
          {"real", outcomes.real_day}});
   }
   return Fill(
-      R"(<table class="data paper"><thead><tr><th scope="col">{threshold}</th><th scope="col">{missed100}</th><th scope="col">{alarms100}</th><th scope="col">{missed}</th><th scope="col">{alarms}</th><th scope="col">{real}</th></tr></thead><tbody>
+      R"(<table class="data paper"><thead><tr><th scope="col">{threshold}</th><th scope="col">{missed100}</th>
+<th scope="col">{alarms100}</th><th scope="col">{missed}</th><th scope="col">{alarms}</th>
+<th scope="col">{real}</th></tr></thead><tbody>
 {rows}</tbody></table>
 <p class="note paper">{at}</p>
 )",
@@ -160,11 +165,13 @@ Html ThresholdSection(const Page& page) {
   if (const Html rule = RuleInWords(page); !rule.empty()) {
     about += Html::Raw(page.language == Language::kEn ? ", " : "，") + page.Say("threshold.rule", {{"rule", rule}});
   }
-  about += Html::Raw(page.language == Language::kEn ? ". " : "。") + page.Say("threshold.note");
+  about += Html::Raw(page.language == Language::kEn ? ". " : "。");
+  about += Fill("<span class=\"screen\">{note}</span>", {{"note", page.Say("threshold.note")}});
   const Confusion& all = page.numbers.model.table;
   Html one_class;
   if (all.positives() == 0 || all.negatives() == 0) {
-    one_class = Fill("<p class=\"caution\">{text}</p>\n", {{"text", page.Say("threshold.one_class")}});
+    one_class = Fill("<p class=\"caution\">{text}</p>\n",
+                     {{"text", page.Say(page.numbers.studies == 0 ? "reason.no_cases" : "threshold.one_class")}});
   }
   Html volume;
   if (daily) {
@@ -180,7 +187,11 @@ Html ThresholdSection(const Page& page) {
       Tile("alarms", outcomes.alarms_day, page.Say(daily ? "threshold.alarms_day" : "threshold.alarms_100")) +
       Tile("real", outcomes.real_day, page.Say("threshold.real_day"));
   const Html slider = Fill(R"(<div class="slider screen">
-<ul class="legend"><li><svg viewBox="0 0 14 14" aria-hidden="true"><rect class="pos" x="2" y="1" width="4" height="12"/></svg>{with} ↑</li><li><svg viewBox="0 0 14 14" aria-hidden="true"><rect class="neg" x="2" y="1" width="4" height="12"/></svg>{without} ↓</li><li><svg viewBox="0 0 14 14" aria-hidden="true"><rect class="pos wrong" x="2" y="1" width="4" height="12"/></svg>{wrong}</li></ul>
+<ul class="legend"><li><svg viewBox="0 0 14 14" aria-hidden="true">
+<rect class="pos" x="2" y="1" width="4" height="12"/></svg>{with} ↑</li><li>
+<svg viewBox="0 0 14 14" aria-hidden="true"><rect class="neg" x="2" y="1" width="4" height="12"/>
+</svg>{without} ↓</li><li><svg viewBox="0 0 14 14" aria-hidden="true">
+<rect class="pos wrong" x="2" y="1" width="4" height="12"/></svg>{wrong}</li></ul>
 {histogram}<label class="range">{label} <output data-o="threshold">{threshold}</output>
 <input type="range" min="0" max="{last}" step="1" value="{index}" aria-label="{label}"></label>
 <div class="tiles">

@@ -86,7 +86,11 @@ Html LegendItem(std::string_view style, bool line, const Html& name) {
 }
 
 Plot::Points Thin(const Plot::Points& points) {
+  constexpr size_t kFew = 400;
   constexpr double kVisible = 0.005;
+  if (points.size() <= kFew) {
+    return points;
+  }
   Plot::Points kept;
   for (size_t i = 0; i < points.size(); ++i) {
     const bool end = i == 0 || i + 1 == points.size();

@@ -69,6 +69,8 @@ TEST(ConfusionTest, EmptyDenominatorsAreNotEstimable) {
   EXPECT_EQ(Specificity({5, 1, 0, 0}).reason(), Reason::kNoNegatives);
   EXPECT_EQ(Ppv({0, 5, 5, 0}).reason(), Reason::kNoCalls);
   EXPECT_EQ(Npv({5, 0, 0, 5}).reason(), Reason::kNoCalls);
+  EXPECT_EQ(Ppv({0, 0, 5, 1}).reason(), Reason::kOneClass);
+  EXPECT_EQ(Npv({5, 1, 0, 0}).reason(), Reason::kOneClass);
 }
 
 TEST(RocTest, OnePointPerDistinctScore) {

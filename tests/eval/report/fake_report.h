@@ -90,6 +90,9 @@ inline ReportInput FakeReport(const FakeOptions& options = {}) {
   input.cases = FakeCases(options);
   input.threshold = 0.415;
   input.threshold_rule = "sensitivity 0.90";
+  if (options.local_only) {
+    input.local_only_threshold = 0.38;
+  }
   input.prevalence = 0.12;
   input.studies_per_day = 140;
   input.bootstrap.replicates = 300;

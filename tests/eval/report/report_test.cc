@@ -176,7 +176,7 @@ TEST(ReportTest, NoThreeDecimalsBelowAThousandPatients) {
 
 TEST(ReportTest, FewPatientsAreGreyed) {
   EXPECT_TRUE(Has(Article(HtmlOf(Tiny()), "en"), "class=\"few\" title=\"Fewer than 30 patients\""));
-  EXPECT_TRUE(Has(Article(HtmlOf(Tiny()), "en"), "Only 1 patients with pneumonia"));
+  EXPECT_TRUE(Has(Article(HtmlOf(Tiny()), "en"), "Patients with pneumonia tested here: only 1."));
   FakeOptions many;
   many.others = 0;
   EXPECT_FALSE(Has(Article(HtmlOf(FakeReport(many)), "en"), "class=\"few\""));
