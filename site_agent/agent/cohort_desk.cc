@@ -132,7 +132,10 @@ absl::StatusOr<PreparedCohort> CohortDesk::Prepare(const plan::Task& task, const
     }
     cohort.prepared = std::get<WorkerDone>(outcome).folder;
     CLOISTER_ASSIGN_OR_RETURN(const auto rejected, ReadRejections(cohort.prepared));
-    ApplyRejections(rejected, draft);
+    for (DraftCase& one : ApplyRejections(rejected, draft)) {
+      one.study.updated_unix_ms = absl::ToUnixMillis(clock_->Now());
+      CLOISTER_RETURN_IF_ERROR(store_->cohorts().PutStudy(one.study));
+    }
   }
   CohortBuildRow row;
   row.task = task.name;
@@ -156,6 +159,7 @@ absl::StatusOr<FrozenCohort> CohortDesk::Frozen(const JobId& job) const {
   CLOISTER_ASSIGN_OR_RETURN(cohort.manifest, ParseManifest(row.document));
   cohort.digest = row.digest;
   cohort.prepared = row.prepared;
+  CLOISTER_ASSIGN_OR_RETURN(cohort.report, ParseCohortReport(row.report));
   return cohort;
 }
 
@@ -172,12 +176,14 @@ absl::StatusOr<FrozenCohort> CohortDesk::Freeze(const JobId& job, const plan::Ex
   const Bytes document = ManifestDocument(result.manifest);
   result.digest = crypto::Sha256(document);
   result.prepared = cohort.prepared;
+  result.report = cohort.draft.report;
   ManifestRow row;
   row.job = job;
   row.digest = result.digest;
   row.task = plan.task.name;
   row.document = document;
   row.prepared = cohort.prepared.string();
+  row.report = CohortReportJson(result.report);
   row.frozen_unix_ms = absl::ToUnixMillis(clock_->Now());
   const absl::Status stored = store_->cohorts().FreezeManifest(row);
   if (absl::IsAlreadyExists(stored)) {

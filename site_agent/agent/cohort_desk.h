@@ -25,6 +25,7 @@ struct PreparedCohort {
 
 struct FrozenCohort {
   CohortManifest manifest;
+  CohortReport report;  // of the build it was frozen from
   Digest digest;
   std::filesystem::path prepared;
 

@@ -7,11 +7,13 @@
 #include <nlohmann/json.hpp>
 
 #include "eval/federated/site_summary.h"
+#include "protocols/base/file.h"
 #include "protocols/crypto/hash.h"
 #include "protocols/plan/sums.h"
 #include "protocols/wire/limits.h"
 #include "protocols/wire/message_bytes.h"
 #include "protocols/wire/names.h"
+#include "site_agent/agent/status_text.h"
 
 namespace cloister::site {
 namespace {
@@ -92,7 +94,7 @@ absl::Status EgressGate::CheckMessage(const wire::SiteMessage& message, size_t s
       const absl::Status valid = eval::ParseSummary(model.summary).status();
       if (!valid.ok()) {
         return absl::PermissionDeniedError(
-            fmt::format("egress: the summary of {} is not in its declared form: {}", model.model_id, valid.message()));
+            fmt::format("egress: the summary of {} is not in its declared form: {}", model.model_id, TextOf(valid)));
       }
     }
   }

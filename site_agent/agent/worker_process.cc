@@ -65,13 +65,15 @@ WorkerError ReadError(const Json& error) {
   const std::string code = Field(error, "code");
   result.reason = Field(error, "reason");
   result.message = Field(error, "message");
-  if (result.reason == "DISK_FULL") {
+  if (result.reason == "input_output") {
     result.failure = WorkerFailure::kDiskFull;
-  } else if (result.reason == "NOT_FINITE") {
+  } else if (result.reason == "diverged") {
     result.failure = WorkerFailure::kNotFinite;
-  } else if (result.reason == "MODEL_INVALID") {
+  } else if (result.reason == "bad_model") {
     result.failure = WorkerFailure::kModelInvalid;
-  } else if (result.reason == "OUT_OF_MEMORY" || code == "RESOURCE_EXHAUSTED") {
+  } else if (result.reason == "sandbox") {
+    result.failure = WorkerFailure::kCannotStart;
+  } else if (result.reason == "out_of_memory" || code == "RESOURCE_EXHAUSTED") {
     result.failure = WorkerFailure::kOutOfMemory;
   } else {
     result.failure = WorkerFailure::kInternal;

@@ -86,23 +86,27 @@ absl::StatusOr<std::vector<CohortBuildRow>> CohortTable::Builds() const {
 absl::Status CohortTable::FreezeManifest(const ManifestRow& row) {
   return database_
       ->Execute(
-          "INSERT INTO manifest (job, digest, task, document, prepared, frozen_unix_ms) VALUES (?, ?, ?, ?, ?, ?)",
-          {row.job.value(), row.digest, row.task, storage::Blob{row.document}, row.prepared, row.frozen_unix_ms})
+          "INSERT INTO manifest (job, digest, task, document, prepared, report, frozen_unix_ms) VALUES (?, ?, ?, ?, ?, "
+          "?, ?)",
+          {row.job.value(), row.digest, row.task, storage::Blob{row.document}, row.prepared, row.report,
+           row.frozen_unix_ms})
       .status();
 }
 
 absl::Status CohortTable::DropManifest(const JobId& job) {
   return database_
-      ->Execute("DELETE FROM manifest WHERE job = ? AND NOT EXISTS (SELECT 1 FROM experiment WHERE job = ? AND state IN "
-                "('accepted', 'closed'))",
-                {job.value(), job.value()})
+      ->Execute(
+          "DELETE FROM manifest WHERE job = ? AND NOT EXISTS (SELECT 1 FROM experiment WHERE job = ? AND state IN "
+          "('accepted', 'closed'))",
+          {job.value(), job.value()})
       .status();
 }
 
 absl::StatusOr<ManifestRow> CohortTable::Manifest(const JobId& job) const {
   return ReadOne<ManifestRow>(
-      database_->Query("SELECT job, digest, task, document, prepared, frozen_unix_ms FROM manifest WHERE job = ?",
-                       {job.value()}),
+      database_->Query(
+          "SELECT job, digest, task, document, prepared, report, frozen_unix_ms FROM manifest WHERE job = ?",
+          {job.value()}),
       "the manifest of " + job.value(), [](RowReader& row) {
         ManifestRow manifest;
         manifest.job = JobId::Parse(row.Text()).value_or(JobId());
@@ -110,6 +114,7 @@ absl::StatusOr<ManifestRow> CohortTable::Manifest(const JobId& job) const {
         manifest.task = row.Text();
         manifest.document = row.Blob();
         manifest.prepared = row.Text();
+        manifest.report = row.Text();
         manifest.frozen_unix_ms = row.Int();
         return manifest;
       });

@@ -44,6 +44,7 @@ struct ManifestRow {
   std::string task;
   Bytes document;        // canonical JSON of cohort/manifest.h
   std::string prepared;  // folder of the prepared images
+  std::string report;    // JSON of cohort/cohort_report.h, as it was then
   int64_t frozen_unix_ms = 0;
 };
 

@@ -62,6 +62,7 @@ CREATE TABLE manifest (
   task TEXT NOT NULL,
   document BLOB NOT NULL,
   prepared TEXT NOT NULL,
+  report TEXT NOT NULL,
   frozen_unix_ms INTEGER NOT NULL
 );
 CREATE TRIGGER manifest_is_frozen BEFORE UPDATE ON manifest BEGIN SELECT RAISE(ABORT, 'a manifest is frozen'); END;

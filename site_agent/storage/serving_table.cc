@@ -51,7 +51,7 @@ std::string_view ServingStateName(ServingState state) {
   return "failed";
 }
 
-absl::Status ServingTable::AddInstance(const ServingInstanceRow& row, int64_t now_unix_ms) {
+absl::StatusOr<bool> ServingTable::AddInstance(const ServingInstanceRow& row, int64_t now_unix_ms) {
   CLOISTER_ASSIGN_OR_RETURN(storage::Transaction transaction, database_->Begin());
   CLOISTER_RETURN_IF_ERROR(
       transaction
@@ -75,7 +75,8 @@ absl::Status ServingTable::AddInstance(const ServingInstanceRow& row, int64_t no
                      {now_unix_ms, row.study_instance_uid})
             .status());
   }
-  return transaction.Commit();
+  CLOISTER_RETURN_IF_ERROR(transaction.Commit());
+  return added > 0;
 }
 
 absl::StatusOr<std::vector<ServingStudyRow>> ServingTable::Due(int64_t settled_before_unix_ms,

@@ -42,8 +42,8 @@ class ServingTable {
  public:
   explicit ServingTable(storage::Database* database) : database_(database) {}
 
-  // A new instance puts its study (back) into state received; one that is known changes nothing.
-  absl::Status AddInstance(const ServingInstanceRow& row, int64_t now_unix_ms);
+  // True: a new instance, which puts its study (back) into state received; one that is known changes nothing.
+  absl::StatusOr<bool> AddInstance(const ServingInstanceRow& row, int64_t now_unix_ms);
   // Received studies whose last instance came at or before `settled_before` and that may be tried at `now`.
   absl::StatusOr<std::vector<ServingStudyRow>> Due(int64_t settled_before_unix_ms, int64_t now_unix_ms) const;
   absl::StatusOr<std::vector<ServingInstanceRow>> Instances(const std::string& study_instance_uid) const;

@@ -1,0 +1,461 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "site_agent/agent/experiment_runner.h"
+
+#include <fmt/format.h>
+
+#include "protocols/base/file.h"
+#include "protocols/base/log.h"
+#include "protocols/crypto/hash.h"
+#include "protocols/crypto/hkdf.h"
+#include "protocols/plan/documents.h"
+#include "protocols/wire/message_bytes.h"
+#include "protocols/wire/names.h"
+#include "site_agent/agent/progress_reporter.h"
+#include "site_agent/agent/site_keys.h"
+#include "site_agent/agent/status_text.h"
+
+namespace cloister::site {
+namespace {
+
+// How long the coordinator may take to forget an item that was answered, before the answer is given again.
+constexpr absl::Duration kSayAgainAfter = absl::Seconds(15);
+constexpr int kRoundsKept = 2;  // job folders of training rounds
+
+SumKey KeyOf(const wire::SumStep& step) {
+  return {step.job, static_cast<int>(step.kind), step.round, step.attempt};
+}
+
+std::string NameOf(const wire::SumStep& step) {
+  std::string name = step.kind == wire::SumKind::kTrain      ? fmt::format("round {}", step.round)
+                     : step.kind == wire::SumKind::kValidate ? "validation"
+                                                             : "calibration";
+  return step.attempt > 0 ? fmt::format("{}, attempt {}", name, step.attempt) : name;
+}
+
+// The coordinator has moved on, or never wants it: not a failure of this site.
+bool NotWanted(const absl::Status& status) {
+  return absl::IsFailedPrecondition(status) || absl::IsAborted(status);
+}
+
+}  // namespace
+
+bool ExperimentRunner::Due(const std::string& what) const {
+  const auto found = delivered_.find(what);
+  return found == delivered_.end() || site_->clock->Now() - found->second >= kSayAgainAfter;
+}
+
+void ExperimentRunner::Delivered(const std::string& what) {
+  delivered_[what] = site_->clock->Now();
+}
+
+absl::Status ExperimentRunner::Send(const wire::SiteMessage& message, const transport::StopSource& stop) {
+  const absl::Status sent = site_->egress->Submit(message, stop);
+  if (NotWanted(sent)) {
+    Log()->info("{}: the coordinator no longer wants the {}: {}", job_.value(), wire::NameOf(message), TextOf(sent));
+    return absl::OkStatus();
+  }
+  return sent;
+}
+
+absl::StatusOr<const AcceptedExperiment*> ExperimentRunner::Accepted() {
+  if (accepted_ == nullptr) {
+    CLOISTER_ASSIGN_OR_RETURN(accepted_, AcceptedExperiment::Load(*site_, job_));
+    site_->egress->AllowFiles(job_, accepted_->plan);
+  }
+  return accepted_.get();
+}
+
+void ExperimentRunner::Step(const std::vector<wire::WorkItem>& items, const transport::StopSource& stop) {
+  for (const wire::WorkItem& item : items) {
+    if (stop.stopped()) {
+      return;
+    }
+    std::visit([&](const auto& work) { Handle(work, stop); }, item);
+  }
+}
+
+void ExperimentRunner::Handle(const wire::ExperimentOffer& offer, const transport::StopSource& stop) {
+  if (!Due("offer")) {
+    return;
+  }
+  const std::optional<wire::ExperimentAnswer> answer = offers_.Look(offer);
+  if (!answer.has_value()) {
+    return;
+  }
+  const absl::Status sent = Send(*answer, stop);
+  if (!sent.ok()) {
+    Log()->warn("{}: the answer did not get through: {}", job_.value(), TextOf(sent));
+  } else if (answer->acceptance.has_value()) {
+    Delivered("offer");
+  }
+}
+
+void ExperimentRunner::Handle(const wire::ExperimentClosed& closed, const transport::StopSource&) {
+  if (closed_) {
+    return;
+  }
+  closed_ = true;
+  const absl::StatusOr<ExperimentRow> known = site_->store->experiments().Get(job_);
+  if (!known.ok() || known->state == ExperimentState::kClosed) {
+    return;
+  }
+  (void)site_->store->experiments().SetClosed(job_, closed.phase, closed.reason);
+  site_->Tell(job_.value(),
+              fmt::format("experiment {}{}{}", closed.phase, closed.reason.empty() ? "" : ": ", closed.reason));
+  CleanUp();
+}
+
+void ExperimentRunner::CleanUp() {
+  sums_.clear();
+  quantizer_.reset();
+  global_.reset();
+  local_.reset();
+  accepted_.reset();
+  site_->egress->ForgetJob(job_);
+  const absl::Status erased = EraseJobSecret(site_->config->data, job_);
+  if (!erased.ok()) {
+    Log()->error("{}: the job's secret could not be removed: {}", job_.value(), TextOf(erased));
+  }
+  (void)site_->store->sums().ForgetJob(job_);
+  (void)site_->store->progress().Remove(job_.value());
+  std::error_code ignored;
+  std::filesystem::remove_all(site_->config->data / "spool" / job_.value(), ignored);
+  SweepRounds(-1);
+}
+
+// Training rounds leave weights and checkpoints behind: only the newest are kept, and the baseline.
+void ExperimentRunner::SweepRounds(int keep_from) {
+  const absl::StatusOr<std::vector<WorkerJobRow>> jobs = site_->store->worker_jobs().OfExperiment(job_.value());
+  if (!jobs.ok()) {
+    return;
+  }
+  for (const WorkerJobRow& row : *jobs) {
+    int round = 0;
+    if (row.kind == "train" && row.state != WorkerJobState::kRunning &&
+        sscanf(row.title.c_str(), "round %d", &round) == 1 && (keep_from < 0 || round < keep_from)) {
+      std::error_code ignored;
+      std::filesystem::remove_all(row.folder, ignored);
+    }
+  }
+}
+
+absl::StatusOr<std::optional<TrainingResult>> ExperimentRunner::Train(const AcceptedExperiment& experiment, int round,
+                                                                      const std::filesystem::path& initial) {
+  failure_.reset();
+  const WorkerJob job = TrainingJob(job_, experiment.plan, experiment.cohort, round, initial);
+  const auto progress =
+      std::make_shared<ProgressReporter>(&site_->store->progress(), site_->clock, job_.value(),
+                                         round == 0 ? "baseline" : "round", round, experiment.plan.algorithm.rounds);
+  const std::optional<WorkerOutcome> outcome =
+      site_->jobs->Ensure(kTrainingLane, job, [progress](const WorkerProgress& step) { (*progress)(step); });
+  if (!outcome.has_value()) {
+    return std::nullopt;
+  }
+  if (const WorkerError* error = std::get_if<WorkerError>(&*outcome)) {
+    failure_ = FailureOf(*error);
+    site_->jobs->ForgetFailure(job);  // a later attempt tries again
+    return absl::InternalError(fmt::format("training: {}: {}", WorkerFailureName(error->failure), error->message));
+  }
+  CLOISTER_ASSIGN_OR_RETURN(TrainingResult result, ReadTrainingResult(std::get<WorkerDone>(*outcome)));
+  return result;
+}
+
+// ---- the local-only baseline ----
+
+void ExperimentRunner::Handle(const wire::BaselineTask& task, const transport::StopSource& stop) {
+  if (failed_.count("baseline") > 0 || !Due("baseline")) {
+    return;
+  }
+  failure_.reset();
+  const absl::StatusOr<const AcceptedExperiment*> experiment = Accepted();
+  const absl::Status status = experiment.ok() ? RunBaseline(**experiment, task, stop) : experiment.status();
+  if (status.ok() || absl::IsCancelled(status) || absl::IsUnavailable(status)) {
+    return;
+  }
+  failed_.insert("baseline");
+  const wire::FailureReason reason = failure_.value_or(FailureOf(status));
+  site_->Tell(job_.value(), fmt::format("baseline failed, {}: {}", wire::NameOf(reason), TextOf(status)));
+  wire::SiteFailure failure;
+  failure.job = job_;
+  failure.reason = reason;
+  (void)Send(failure, stop);
+}
+
+absl::Status ExperimentRunner::RunBaseline(const AcceptedExperiment& experiment, const wire::BaselineTask& task,
+                                           const transport::StopSource& stop) {
+  CLOISTER_ASSIGN_OR_RETURN(
+      const std::filesystem::path initial,
+      site_->models->Fetch(experiment.plan.model.initial_model, experiment.MostModelBytes(), stop));
+  CLOISTER_ASSIGN_OR_RETURN(const std::optional<TrainingResult> baseline, Train(experiment, 0, initial));
+  if (!baseline.has_value()) {
+    return absl::OkStatus();
+  }
+  CLOISTER_ASSIGN_OR_RETURN(const wire::BaselineReady ready, SealBaseline(experiment, task, *baseline, stop));
+  CLOISTER_RETURN_IF_ERROR(Send(ready, stop));
+  Delivered("baseline");
+  site_->Tell(job_.value(), ready.blob.has_value()
+                                ? fmt::format("baseline trained and sealed for {} sites", ready.keys.size())
+                                : "baseline trained; it stays here");
+  return absl::OkStatus();
+}
+
+absl::StatusOr<wire::BaselineReady> ExperimentRunner::SealBaseline(const AcceptedExperiment& experiment,
+                                                                   const wire::BaselineTask& task,
+                                                                   const TrainingResult& baseline,
+                                                                   const transport::StopSource& stop) {
+  CLOISTER_ASSIGN_OR_RETURN(const Policy policy, site_->policy());
+  if (policy.share_local_baseline == BaselineSharing::kNever) {
+    wire::BaselineReady ready;
+    ready.job = job_;
+    return ready;
+  }
+  // What was sealed once is sent again, byte for byte.
+  const std::filesystem::path folder = site_->config->data / "spool" / job_.value();
+  CLOISTER_RETURN_IF_ERROR(MakeDirectories(folder));
+  wire::BaselineReady ready;
+  const absl::StatusOr<Bytes> stored = ReadFile(folder / "baseline.message");
+  const absl::StatusOr<wire::SiteMessage> message =
+      stored.ok() ? wire::ParseSiteMessage(*stored) : absl::StatusOr<wire::SiteMessage>(stored.status());
+  if (message.ok() && std::holds_alternative<wire::BaselineReady>(*message)) {
+    ready = std::get<wire::BaselineReady>(*message);
+  } else {
+    CLOISTER_ASSIGN_OR_RETURN(ready, SealForAll(experiment, task, baseline, folder / "baseline.sealed"));
+    CLOISTER_RETURN_IF_ERROR(WriteFileAtomically(folder / "baseline.message", wire::SerializeSiteMessage(ready), 0600));
+  }
+  std::error_code error;
+  wire::BlobHeader header;
+  header.digest = *ready.blob;
+  header.size_bytes = std::filesystem::file_size(folder / "baseline.sealed", error);
+  header.purpose = wire::BlobPurpose::kSealedBaseline;
+  header.job = job_;
+  CLOISTER_RETURN_IF_ERROR(site_->egress->Upload(header, folder / "baseline.sealed", stop));
+  return ready;
+}
+
+absl::StatusOr<wire::BaselineReady> ExperimentRunner::SealForAll(const AcceptedExperiment& experiment,
+                                                                 const wire::BaselineTask& task,
+                                                                 const TrainingResult& baseline,
+                                                                 const std::filesystem::path& sealed_file) {
+  const BaselineSeal seal = {experiment.plan_digest, site_->site()};
+  const crypto::SecretBytes content_key =
+      crypto::Hkdf("cloister/job", experiment.job_secret, "baseline content key", 32);
+  CLOISTER_ASSIGN_OR_RETURN(const Bytes model, ReadFile(baseline.model, experiment.MostModelBytes()));
+  CLOISTER_ASSIGN_OR_RETURN(const Bytes sealed, ModelStore::SealBaseline(content_key, seal, model));
+  CLOISTER_RETURN_IF_ERROR(WriteFileAtomically(sealed_file, sealed, 0600));
+
+  wire::BaselineReady ready;
+  ready.job = job_;
+  ready.blob = crypto::Sha256(sealed);
+  for (const wire::SignedDocument& one : task.acceptances) {
+    CLOISTER_ASSIGN_OR_RETURN(
+        const std::string signer,
+        crypto::VerifySignature(one.certificate, *site_->ca, plan::kAcceptanceDomain, one.document, one.signature,
+                                crypto::Role::kSite, site_->clock->Now()));
+    CLOISTER_ASSIGN_OR_RETURN(const plan::Acceptance acceptance, plan::ParseAcceptance(one.document));
+    if (acceptance.site.value() != signer || acceptance.plan != experiment.plan_digest) {
+      return absl::UnauthenticatedError(fmt::format("the acceptance signed by {} is for another site or plan", signer));
+    }
+    CLOISTER_ASSIGN_OR_RETURN(Bytes key,
+                              ModelStore::SealKey(acceptance.sealing_key, seal, acceptance.site, content_key));
+    ready.keys.push_back({acceptance.site, std::move(key)});
+  }
+  return ready;
+}
+
+// ---- secure sums ----
+
+void ExperimentRunner::Handle(const wire::SumStep& step, const transport::StopSource& stop) {
+  const SumKey key = KeyOf(step);
+  const std::string name = fmt::format("sum/{}/{}/{}", key.kind, key.round, key.attempt);
+  if (failed_.count(name) > 0 || !Due(name + "/" + std::string(wire::NameOf(step.phase)))) {
+    return;
+  }
+  failure_.reset();
+  const absl::StatusOr<const AcceptedExperiment*> experiment = Accepted();
+  if (!experiment.ok()) {
+    if (failed_.insert(name).second) {
+      Log()->warn("{}: {} is asked for, but {}", job_.value(), NameOf(step), TextOf(experiment.status()));
+    }
+    return;
+  }
+  const absl::Status status = RunSum(**experiment, step, key, stop);
+  if (status.ok() || absl::IsCancelled(status) || absl::IsUnavailable(status)) {
+    return;
+  }
+  failed_.insert(name);
+  FailSum(step, key, failure_.value_or(FailureOf(status)), TextOf(status), stop);
+}
+
+void ExperimentRunner::FailSum(const wire::SumStep& step, const SumKey& key, wire::FailureReason reason,
+                               const std::string& why, const transport::StopSource& stop) {
+  sums_.erase(key);
+  site_->Tell(job_.value(), fmt::format("{} left in phase {}, {}: {}", NameOf(step), wire::NameOf(step.phase),
+                                        wire::NameOf(reason), why));
+  wire::SiteFailure failure;
+  failure.job = job_;
+  failure.kind = step.kind;
+  failure.round = step.round;
+  failure.attempt = step.attempt;
+  failure.reason = reason;
+  (void)Send(failure, stop);
+}
+
+absl::StatusOr<ExperimentRunner::OpenSum*> ExperimentRunner::Open(const AcceptedExperiment& experiment,
+                                                                  const wire::SumStep& step, const SumKey& key,
+                                                                  const transport::StopSource& stop) {
+  const auto found = sums_.find(key);
+  if (found != sums_.end()) {
+    return &found->second;
+  }
+  OpenSum sum;
+  for (const wire::ModelRef& model : step.models) {
+    sum.models.push_back({model.id, model.kind == wire::ModelKind::kBaseline, model.blob});
+  }
+  plan::SumName name;
+  name.job = job_;
+  name.kind = static_cast<plan::SumKind>(step.kind);
+  name.round = step.round;
+  name.attempt = step.attempt;
+  secagg::ClientInputs inputs{{}, *site_->signer, *site_->ca, site_->clock->Now(), experiment.job_secret.Clone(), {}};
+  if (step.kind == wire::SumKind::kTrain) {
+    if (step.models.size() != 1 || step.models[0].kind != wire::ModelKind::kGlobal ||
+        (step.round == 1 && step.models[0].blob != experiment.plan.model.initial_model)) {
+      failure_ = wire::FailureReason::kProtocolViolation;
+      return absl::InvalidArgumentError("the step does not name the one global model that the plan has");
+    }
+    CLOISTER_ASSIGN_OR_RETURN(sum.global_model,
+                              site_->models->Fetch(step.models[0].blob, experiment.MostModelBytes(), stop));
+    CLOISTER_ASSIGN_OR_RETURN(const update::MappedModel model, update::MappedModel::Open(sum.global_model));
+    if (model.layout().parameters() != experiment.plan.model.parameters) {
+      failure_ = wire::FailureReason::kModelInvalid;
+      return absl::InvalidArgumentError(fmt::format("the global model has {} parameters, the plan {}",
+                                                    model.layout().parameters(), experiment.plan.model.parameters));
+    }
+    inputs.params = plan::SumParamsOf(experiment.plan, experiment.plan_digest, name, sum.models, model.values());
+  } else {
+    inputs.params = plan::SumParamsOf(experiment.plan, experiment.plan_digest, name, sum.models);
+  }
+  absl::StatusOr<std::unique_ptr<SumSession>> session =
+      SumSession::Open(&site_->store->sums(), key, std::move(inputs), site_->config->data / "spool" / job_.value());
+  if (!session.ok()) {
+    failure_ = wire::FailureReason::kProtocolViolation;
+    return session.status();
+  }
+  sum.session = *std::move(session);
+  for (auto other = sums_.begin(); other != sums_.end();) {  // earlier ones are over for this site
+    other = other->first.kind == key.kind ? sums_.erase(other) : std::next(other);
+  }
+  return &sums_.emplace(key, std::move(sum)).first->second;
+}
+
+absl::Status ExperimentRunner::RunSum(const AcceptedExperiment& experiment, const wire::SumStep& step,
+                                      const SumKey& key, const transport::StopSource& stop) {
+  if (step.phase != wire::SumPhase::kMask) {
+    CLOISTER_ASSIGN_OR_RETURN(const std::optional<Bytes> said,
+                              StoredReply(site_->store->sums(), key, step.phase, step.message));
+    if (said.has_value()) {
+      CLOISTER_RETURN_IF_ERROR(Reply(step, *said, {}, stop));
+      if (step.phase > wire::SumPhase::kMask) {
+        return absl::OkStatus();
+      }
+    }
+  }
+  CLOISTER_ASSIGN_OR_RETURN(OpenSum* const sum, Open(experiment, step, key, stop));
+  if (step.kind == wire::SumKind::kTrain && step.phase <= wire::SumPhase::kMask) {
+    if (step.phase == wire::SumPhase::kAdvertise) {
+      SweepRounds(static_cast<int>(step.round) - kRoundsKept);
+    }
+    // Local training starts with the round's first message and runs beside the next ones.
+    const absl::StatusOr<std::optional<TrainingResult>> started =
+        Train(experiment, static_cast<int>(step.round), sum->global_model);
+    CLOISTER_RETURN_IF_ERROR(started.status());
+  }
+  if (step.phase == wire::SumPhase::kMask) {
+    return RunMask(experiment, step, key, *sum, stop);
+  }
+  if (!Due(fmt::format("sum/{}/{}/{}/{}", key.kind, key.round, key.attempt, wire::NameOf(step.phase)))) {
+    return absl::OkStatus();
+  }
+  const absl::StatusOr<std::optional<Bytes>> reply = sum->session->Handle(step.phase, step.message);
+  if (!reply.ok()) {
+    failure_ = wire::FailureReason::kProtocolViolation;
+    return reply.status();
+  }
+  return reply->has_value() ? Reply(step, **reply, {}, stop) : absl::OkStatus();
+}
+
+absl::Status ExperimentRunner::Reply(const wire::SumStep& step, const Bytes& reply, const std::vector<Digest>& vectors,
+                                     const transport::StopSource& stop) {
+  wire::SumMessage message;
+  message.job = job_;
+  message.kind = step.kind;
+  message.round = step.round;
+  message.attempt = step.attempt;
+  message.phase = step.phase;
+  message.message = reply;
+  message.vectors = vectors;
+  CLOISTER_RETURN_IF_ERROR(Send(message, stop));
+  const SumKey key = KeyOf(step);
+  (void)site_->store->sums().SetSent(key, static_cast<int>(step.phase));
+  Delivered(fmt::format("sum/{}/{}/{}/{}", key.kind, key.round, key.attempt, wire::NameOf(step.phase)));
+  return absl::OkStatus();
+}
+
+absl::Status ExperimentRunner::RunMask(const AcceptedExperiment& experiment, const wire::SumStep& step,
+                                       const SumKey& key, OpenSum& sum, const transport::StopSource& stop) {
+  const absl::StatusOr<std::optional<Bytes>> heard = sum.session->Handle(step.phase, step.message);
+  if (!heard.ok()) {
+    failure_ = wire::FailureReason::kProtocolViolation;
+    return heard.status();
+  }
+  std::function<absl::StatusOr<std::vector<VectorContent>>()> contents;
+  if (step.kind == wire::SumKind::kTrain) {
+    CLOISTER_ASSIGN_OR_RETURN(const std::optional<TrainingResult> local,
+                              Train(experiment, static_cast<int>(step.round), sum.global_model));
+    if (!local.has_value()) {
+      return absl::OkStatus();
+    }
+    contents = [&, local = *local] { return TrainingContents(experiment, step, sum, local); };
+  } else {
+    CLOISTER_ASSIGN_OR_RETURN(const std::optional<std::vector<uint64_t>> counters,
+                              ValidationCounters(experiment, step, sum, stop));
+    if (!counters.has_value()) {
+      return absl::OkStatus();
+    }
+    contents = [&counters]() -> absl::StatusOr<std::vector<VectorContent>> {
+      return std::vector<VectorContent>{{nullptr, *counters}};
+    };
+  }
+  const absl::StatusOr<std::vector<SumVectorRow>> vectors = sum.session->WriteVectors(contents, stop);
+  quantizer_.reset();
+  global_.reset();
+  local_.reset();
+  CLOISTER_RETURN_IF_ERROR(vectors.status());
+  std::vector<Digest> digests;
+  for (const SumVectorRow& vector : *vectors) {
+    std::error_code error;
+    wire::BlobHeader header;
+    header.digest = vector.digest;
+    header.size_bytes = std::filesystem::file_size(vector.path, error);
+    header.purpose = wire::BlobPurpose::kMaskedVector;
+    header.job = job_;
+    const absl::Status uploaded = site_->egress->Upload(header, vector.path, stop);
+    if (NotWanted(uploaded)) {
+      Log()->info("{}: the coordinator no longer wants {}: {}", job_.value(), NameOf(step), TextOf(uploaded));
+      Delivered(fmt::format("sum/{}/{}/{}/{}", key.kind, key.round, key.attempt, wire::NameOf(step.phase)));
+      return absl::OkStatus();
+    }
+    CLOISTER_RETURN_IF_ERROR(uploaded);
+    digests.push_back(vector.digest);
+  }
+  CLOISTER_ASSIGN_OR_RETURN(const std::optional<Bytes> commit,
+                            StoredReply(site_->store->sums(), key, step.phase, step.message));
+  if (!commit.has_value()) {
+    return absl::InternalError("masked vectors without a commit");
+  }
+  CLOISTER_RETURN_IF_ERROR(Reply(step, *commit, digests, stop));
+  Log()->info("{}: {}: masked vectors sent", job_.value(), NameOf(step));
+  return absl::OkStatus();
+}
+
+}  // namespace cloister::site

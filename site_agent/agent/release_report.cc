@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "site_agent/agent/release_report.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "eval/metrics/metric.h"
+#include "eval/report/report.h"
+#include "eval/stats/interval.h"
+#include "site_agent/cohort/study_outcome.h"
+
+namespace cloister::site {
+namespace {
+
+using Json = nlohmann::json;
+
+Json EstimateJson(const eval::Estimable<eval::Estimate>& estimate) {
+  if (!estimate.ok()) {
+    return Json{{"not_estimable", eval::ReasonCode(estimate.reason())}};
+  }
+  return Json{{"value", estimate->value},
+              {"lower", estimate->lower},
+              {"upper", estimate->upper},
+              {"n", estimate->n},
+              {"method", estimate->method}};
+}
+
+eval::Estimable<eval::Estimate> Measure(const char* metric, const eval::Cases& cases, double threshold) {
+  const eval::Metric* found = eval::FindMetric(metric);
+  return found == nullptr ? eval::Estimable<eval::Estimate>(eval::Reason::kNotMeasured)
+                          : eval::EstimateMetric(*found, cases, threshold);
+}
+
+eval::Cases WithScores(eval::Cases cases, const std::vector<double>& scores) {
+  for (size_t i = 0; i < cases.size(); ++i) {
+    cases[i].score = scores[i];
+  }
+  return cases;
+}
+
+eval::Flow FlowOf(const FrozenCohort& cohort, size_t analysed) {
+  eval::Flow flow;
+  const auto count = [&](StudyOutcome outcome) {
+    const auto found = cohort.report.studies.find(outcome);
+    return found == cohort.report.studies.end() ? uint64_t{0} : static_cast<uint64_t>(std::max(found->second, 0));
+  };
+  flow.retrieved = static_cast<uint64_t>(std::max(cohort.report.found, 0));
+  flow.eligible =
+      flow.retrieved - std::min(flow.retrieved, count(StudyOutcome::kNoLabel) + count(StudyOutcome::kNoMatchingImage) +
+                                                    count(StudyOutcome::kNoPatientId));
+  for (StudyOutcome outcome :
+       {StudyOutcome::kConflictingLabels, StudyOutcome::kConflictingPatient, StudyOutcome::kDuplicateAccession,
+        StudyOutcome::kNotRetrieved, StudyOutcome::kEmptyRetrieval, StudyOutcome::kImageRejected}) {
+    if (count(outcome) > 0) {
+      flow.rejected.emplace_back(
+          eval::LocalText{std::string(StudyOutcomeAdvice(outcome)), std::string(StudyOutcomeAdviceZh(outcome))},
+          count(outcome));
+    }
+  }
+  flow.no_reference = count(StudyOutcome::kNoReference);
+  flow.training = cohort.manifest.cases.size() - std::min(cohort.manifest.cases.size(), analysed);
+  return flow;
+}
+
+eval::SignOff SignOffOf(const SignOffRow& row) {
+  eval::SignOff sign_off;
+  sign_off.decision =
+      row.decision == SignOffDecision::kAccept ? eval::SignOff::Decision::kAccepted : eval::SignOff::Decision::kRefused;
+  sign_off.name = row.person;
+  sign_off.role = row.role;
+  sign_off.comment = row.comment;
+  sign_off.signed_utc = FormatUtc(absl::FromUnixMillis(row.time_unix_ms));
+  return sign_off;
+}
+
+// The gates decided at this site: the plan's per-site ones, and the policy's own bound.
+absl::StatusOr<std::vector<eval::ReportedGate>> JudgeHere(const Policy& policy, const ReleaseEvidence& evidence) {
+  std::vector<eval::Gate> gates = GatesOf(*evidence.plan, true);
+  if (policy.minimum_auc > 0) {
+    eval::Gate own;
+    own.metric = "auc";
+    own.use = eval::Gate::Using::kEstimate;
+    own.bound = policy.minimum_auc;
+    gates.push_back(own);
+  }
+  eval::SummaryInput input;
+  input.model = evidence.manifest_digest;
+  input.cases = evidence.cases;
+  input.threshold = evidence.manifest->operating_point;
+  input.local_only_scores = evidence.local_only;
+  input.gates = gates;
+  CLOISTER_ASSIGN_OR_RETURN(const eval::GateNumbers numbers, eval::MeasureForGates(input));
+  std::vector<eval::ReportedGate> judged;
+  for (const eval::Gate& gate : gates) {
+    judged.push_back({gate, eval::Decide(gate, numbers)});
+  }
+  return judged;
+}
+
+std::string NumbersJson(const SiteConfig& config, const ReleaseEvidence& evidence,
+                        const std::vector<eval::ReportedGate>& gates, bool passed) {
+  const plan::ReleaseManifest& manifest = *evidence.manifest;
+  const CohortReport& cohort = evidence.cohort->report;
+  const double threshold = manifest.operating_point;
+  Json local_only = Json{{"auc", Json{{"not_estimable", eval::ReasonCode(eval::Reason::kNoBaseline)}}}};
+  if (!evidence.local_only.empty()) {
+    local_only["auc"] = EstimateJson(Measure("auc", WithScores(evidence.cases, evidence.local_only), threshold));
+  }
+  Json judged = Json::array();
+  for (const eval::ReportedGate& gate : gates) {
+    judged.push_back(Json{{"rule", eval::GateInWords(gate.gate)},
+                          {"verdict", eval::OutcomeCode(gate.verdict.outcome)},
+                          {"detail", gate.verdict.reason}});
+  }
+  return Json{{"site", config.site.value()},
+              {"release", manifest.id.value()},
+              {"version", manifest.version},
+              {"task", manifest.task.name},
+              {"patients", cohort.patients},
+              {"positive_patients", cohort.positive_patients},
+              {"prevalence", cohort.patients == 0 ? 0.0
+                                                  : static_cast<double>(cohort.positive_patients) /
+                                                        static_cast<double>(cohort.patients)},
+              {"test_patients", eval::CountPatients(evidence.cases)},
+              {"operating_point", threshold},
+              {"local_only", local_only},
+              {"federated",
+               {{"auc", EstimateJson(Measure("auc", evidence.cases, threshold))},
+                {"sensitivity", EstimateJson(Measure("sensitivity", evidence.cases, threshold))},
+                {"specificity", EstimateJson(Measure("specificity", evidence.cases, threshold))}}},
+              {"gates", judged},
+              {"gate_passed", passed}}
+      .dump();
+}
+
+}  // namespace
+
+absl::StatusOr<ReleaseReport> MakeReleaseReport(const SiteConfig& config, const Policy& policy,
+                                                const ReleaseEvidence& evidence) {
+  const plan::ReleaseManifest& manifest = *evidence.manifest;
+  const plan::Task& task = manifest.task;
+  CLOISTER_ASSIGN_OR_RETURN(const std::vector<eval::ReportedGate> gates, JudgeHere(policy, evidence));
+
+  eval::ReportInput input;
+  input.site_name = config.name;
+  input.task_title = {task.title_en, task.title_zh};
+  input.condition = {task.condition_en, task.condition_zh};
+  const std::vector<const ManifestCase*> tested = evidence.cohort->Of(CohortSplit::kTest);
+  for (size_t i = 0; i < evidence.cases.size(); ++i) {
+    eval::ReportCase one;
+    one.id = tested[i]->accession_number;
+    one.prediction = evidence.cases[i];
+    if (!evidence.local_only.empty()) {
+      one.local_only_score = evidence.local_only[i];
+    }
+    input.cases.push_back(std::move(one));
+  }
+  input.threshold = manifest.operating_point;
+  input.threshold_rule = manifest.operating_point_rule;
+  input.flow = FlowOf(*evidence.cohort, evidence.cases.size());
+  input.gates = gates;
+  input.viewer_link = config.viewer_link;
+  input.statement.overlapping_patients = 0;  // whole patients are split, see cohort/split.h
+  input.statement.preregistered_utc = "";
+  if (evidence.sign_off) {
+    input.sign_off = SignOffOf(*evidence.sign_off);
+  }
+  eval::Provenance& from = input.provenance;
+  from.release = fmt::format("{} {}", manifest.id.value(), manifest.version);
+  from.model_digest = evidence.manifest_digest.hex();
+  from.manifest_digest = evidence.cohort->digest.hex();
+  from.plan_digest = manifest.plan.hex();
+  from.experiment = evidence.plan->name;
+  from.rounds = manifest.rounds;
+  from.sites = static_cast<int>(manifest.sites.size());
+  from.code_version = evidence.code_version;
+  from.generated_utc = evidence.generated_utc;
+  for (const plan::ReleaseMember& member : manifest.members) {
+    from.more.emplace_back(eval::LocalText{"member " + member.id, "成员 " + member.id}, member.model.hex());
+  }
+  CLOISTER_ASSIGN_OR_RETURN(eval::Report report, eval::MakeReport(input));
+
+  ReleaseReport result;
+  result.html = std::move(report.html);
+  result.json = std::move(report.json);
+  result.gate_passed = true;
+  for (const eval::ReportedGate& gate : gates) {
+    if (gate.verdict.outcome == eval::Outcome::kFail) {
+      result.gate_passed = false;
+      result.gate_detail = fmt::format("{}: {}", eval::GateInWords(gate.gate), gate.verdict.reason);
+      break;
+    }
+  }
+  if (result.gate_passed) {
+    result.gate_detail =
+        gates.empty() ? "no gate is decided here" : "this site's gates hold, or cannot be estimated here";
+  }
+  result.numbers = NumbersJson(config, evidence, gates, result.gate_passed);
+  return result;
+}
+
+}  // namespace cloister::site

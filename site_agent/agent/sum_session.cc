@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "site_agent/agent/sum_session.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "protocols/base/descriptor.h"
+#include "protocols/base/file.h"
+#include "protocols/crypto/hash.h"
+
+namespace cloister::site {
+namespace {
+
+constexpr size_t kFrameBytes = size_t{1} << 20;
+
+// Writes little-endian elements and hashes them on the way.
+class SpoolFile {
+ public:
+  static absl::StatusOr<SpoolFile> Create(const std::filesystem::path& path) {
+    Descriptor file(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    if (!file.valid()) {
+      return ErrnoStatus(errno, "cannot create", path);
+    }
+    return SpoolFile(std::move(file), path);
+  }
+
+  absl::Status Write(ByteView bytes) {
+    sha_.Update(bytes);
+    merkle_.Update(bytes);
+    return WriteAll(file_.get(), bytes, path_);
+  }
+
+  absl::Status Finish(SumVectorRow& row) {
+    if (fsync(file_.get()) != 0) {
+      return ErrnoStatus(errno, "cannot write", path_);
+    }
+    row.digest = sha_.Finish();
+    row.root = merkle_.Finish();
+    row.path = path_.string();
+    return absl::OkStatus();
+  }
+
+ private:
+  SpoolFile(Descriptor file, std::filesystem::path path) : file_(std::move(file)), path_(std::move(path)) {}
+
+  Descriptor file_;
+  std::filesystem::path path_;
+  crypto::Sha256Stream sha_;
+  crypto::MerkleStream merkle_;
+};
+
+template <typename T>
+ByteView BytesOf(const std::vector<T>& values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<SumSession>> SumSession::Open(SumTable* table, SumKey key, secagg::ClientInputs inputs,
+                                                             std::filesystem::path spool) {
+  CLOISTER_ASSIGN_OR_RETURN(inputs.facts, table->Facts(secagg::FactScope(inputs.params)));
+  CLOISTER_ASSIGN_OR_RETURN(secagg::ClientSession session, secagg::ClientSession::Create(std::move(inputs)));
+  std::unique_ptr<SumSession> result(new SumSession(table, key, std::move(session), std::move(spool)));
+  CLOISTER_ASSIGN_OR_RETURN(const std::vector<SumMessageRow> messages, table->Messages(key));
+  for (const SumMessageRow& row : messages) {
+    const auto phase = static_cast<wire::SumPhase>(row.phase);
+    CLOISTER_RETURN_IF_ERROR(result->Apply(phase, row.message).status());
+    if (phase == wire::SumPhase::kMask) {
+      CLOISTER_ASSIGN_OR_RETURN(const std::vector<SumVectorRow> vectors, table->Vectors(key));
+      if (!vectors.empty()) {
+        CLOISTER_RETURN_IF_ERROR(result->CommitTo(vectors));
+      }
+    }
+  }
+  return result;
+}
+
+absl::Status SumSession::Store(wire::SumPhase phase, const secagg::ClientStep& step) {
+  std::map<std::string, Digest> facts;
+  for (const secagg::Fact& fact : step.facts) {
+    facts[fact.key] = fact.value;
+  }
+  CLOISTER_RETURN_IF_ERROR(table_->PutFacts(facts));
+  if (step.reply.has_value()) {
+    CLOISTER_RETURN_IF_ERROR(table_->PutReply(key_, static_cast<int>(phase), *step.reply));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<Bytes>> SumSession::Apply(wire::SumPhase phase, const Bytes& message) {
+  CLOISTER_ASSIGN_OR_RETURN(const secagg::ClientStep step,
+                            phase == wire::SumPhase::kAdvertise ? session_.Advertise() : session_.Handle(message));
+  CLOISTER_RETURN_IF_ERROR(Store(phase, step));
+  return step.reply;
+}
+
+absl::StatusOr<std::optional<Bytes>> SumSession::Handle(wire::SumPhase phase, const Bytes& message) {
+  CLOISTER_RETURN_IF_ERROR(table_->PutMessage(key_, static_cast<int>(phase), message));
+  return Apply(phase, message);
+}
+
+absl::Status SumSession::CommitTo(const std::vector<SumVectorRow>& vectors) {
+  std::vector<secagg::VectorCommit> commits;
+  for (const SumVectorRow& row : vectors) {
+    commits.push_back({row.root, row.length});
+  }
+  CLOISTER_ASSIGN_OR_RETURN(const secagg::ClientStep step, session_.Commit(commits));
+  CLOISTER_RETURN_IF_ERROR(Store(wire::SumPhase::kMask, step));
+  committed_ = true;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<SumVectorRow> SumSession::Spool(size_t index, const VectorContent& content,
+                                               const transport::StopSource& stop) {
+  const secagg::VectorSpec& spec = session_.params().vectors[index];
+  SumVectorRow row;
+  row.name = spec.name;
+  row.length = spec.length;
+  CLOISTER_ASSIGN_OR_RETURN(SpoolFile file,
+                            SpoolFile::Create(spool_ / fmt::format("{}-{}-{}-{}-{}.masked", key_.job.value(), key_.kind,
+                                                                   key_.round, key_.attempt, spec.name)));
+  if (spec.ring_bits == 64) {
+    if (content.counters.size() != spec.length) {
+      return absl::InternalError(
+          fmt::format("vector {} has {} elements, not {}", spec.name, content.counters.size(), spec.length));
+    }
+    std::vector<uint64_t> values = content.counters;
+    CLOISTER_RETURN_IF_ERROR(session_.Mask(index, 0, absl::MakeSpan(values)));
+    CLOISTER_RETURN_IF_ERROR(file.Write(BytesOf(values)));
+  } else {
+    std::vector<uint32_t> frame;
+    for (uint64_t first = 0; first < spec.length; first += frame.size()) {
+      if (stop.stopped()) {
+        return absl::CancelledError("stopped while masking");
+      }
+      frame.resize(std::min<uint64_t>(kFrameBytes / sizeof(uint32_t), spec.length - first));
+      CLOISTER_RETURN_IF_ERROR(content.residues(first, absl::MakeSpan(frame)));
+      CLOISTER_RETURN_IF_ERROR(session_.Mask(index, first, absl::MakeSpan(frame)));
+      CLOISTER_RETURN_IF_ERROR(file.Write(BytesOf(frame)));
+    }
+  }
+  CLOISTER_RETURN_IF_ERROR(file.Finish(row));
+  return row;
+}
+
+absl::StatusOr<std::vector<SumVectorRow>> SumSession::WriteVectors(
+    const std::function<absl::StatusOr<std::vector<VectorContent>>()>& contents, const transport::StopSource& stop) {
+  CLOISTER_ASSIGN_OR_RETURN(std::vector<SumVectorRow> vectors, table_->Vectors(key_));
+  if (vectors.empty()) {
+    CLOISTER_ASSIGN_OR_RETURN(const std::vector<VectorContent> list, contents());
+    if (list.size() != session_.params().vectors.size()) {
+      return absl::InternalError("the plan and this site disagree about the number of vectors");
+    }
+    CLOISTER_RETURN_IF_ERROR(MakeDirectories(spool_));
+    for (size_t i = 0; i < list.size(); ++i) {
+      CLOISTER_ASSIGN_OR_RETURN(SumVectorRow row, Spool(i, list[i], stop));
+      vectors.push_back(std::move(row));
+    }
+    CLOISTER_RETURN_IF_ERROR(table_->PutVectors(key_, vectors));
+  }
+  if (!committed_) {
+    CLOISTER_RETURN_IF_ERROR(CommitTo(vectors));
+  }
+  return vectors;
+}
+
+absl::StatusOr<std::optional<Bytes>> StoredReply(const SumTable& table, const SumKey& key, wire::SumPhase phase,
+                                                 const Bytes& message) {
+  CLOISTER_ASSIGN_OR_RETURN(const std::vector<SumMessageRow> rows, table.Messages(key));
+  for (const SumMessageRow& row : rows) {
+    if (row.phase == static_cast<int>(phase) && row.message == message && !row.reply.empty()) {
+      return row.reply;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace cloister::site
