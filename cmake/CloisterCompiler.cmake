@@ -23,6 +23,8 @@ target_compile_options(cloister_compiler INTERFACE -Wall -Wextra -Werror -Wnon-v
 target_include_directories(cloister_compiler INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
 
 if(CLOISTER_SANITIZE)
+  # GCC sees uninitialized members in instrumented std::variant code where there are none.
+  add_compile_options(-Wno-maybe-uninitialized)
   add_compile_options(-fsanitize=${CLOISTER_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all -g1)
   add_link_options(-fsanitize=${CLOISTER_SANITIZE})
 endif()
