@@ -50,9 +50,10 @@ std::string_view FailureReasonName(FailureReason reason) {
 
 Failure Classify(const absl::Status& status, FailureReason usual) {
   switch (status.code()) {
-    case absl::StatusCode::kResourceExhausted:
-      // The disk says so too; either way the site needs more of something.
-      return {FailureReason::kOutOfMemory, status};
+    case absl::StatusCode::kResourceExhausted:  // a full disk says so too
+      return {std::string(status.message()).find("out of memory") != std::string::npos ? FailureReason::kOutOfMemory
+                                                                                       : FailureReason::kInputOutput,
+              status};
     case absl::StatusCode::kOutOfRange:
       return {FailureReason::kDiverged, status};
     case absl::StatusCode::kUnavailable:
@@ -90,7 +91,7 @@ void ProgressWriter::Train(const models::TrainProgress& progress) {
 
 void ProgressWriter::Count(std::string_view phase, int64_t done, int64_t total) {
   if (Due(done == total)) {
-    PrintLine({{"progress", {{"phase", std::string(phase)}, {"done", done}, {"total", total}}}});
+    PrintLine({{"progress", {{"phase", std::string(phase)}, {"batch", done}, {"batches", total}}}});
   }
 }
 

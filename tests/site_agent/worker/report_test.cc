@@ -24,7 +24,10 @@ TEST(ReportTest, FailureNamesCodeReasonAndMessage) {
 
 TEST(ReportTest, MemoryAndDivergenceComeBeforeTheUsualReason) {
   EXPECT_EQ(Classify(absl::InvalidArgumentError(""), FailureReason::kBadModel).reason, FailureReason::kBadModel);
-  EXPECT_EQ(Classify(absl::ResourceExhaustedError(""), FailureReason::kBadModel).reason, FailureReason::kOutOfMemory);
+  EXPECT_EQ(Classify(absl::ResourceExhaustedError("training: out of memory"), FailureReason::kBadModel).reason,
+            FailureReason::kOutOfMemory);
+  EXPECT_EQ(Classify(absl::ResourceExhaustedError("/x: No space left on device"), FailureReason::kBadModel).reason,
+            FailureReason::kInputOutput);
   EXPECT_EQ(Classify(absl::OutOfRangeError(""), FailureReason::kBadModel).reason, FailureReason::kDiverged);
   EXPECT_EQ(Classify(absl::UnavailableError(""), FailureReason::kBadModel).reason, FailureReason::kInputOutput);
   EXPECT_EQ(Classify(absl::InternalError(""), FailureReason::kBadModel).reason, FailureReason::kInternal);
