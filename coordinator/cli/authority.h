@@ -23,7 +23,7 @@ absl::Status InitAuthority(const CaInit& command, const Clock& clock, Terminal t
 
 struct CaApprove {
   std::filesystem::path folder;
-  std::filesystem::path request;  // request.pem of cloister enroll or cloister-site enroll
+  std::filesystem::path request;  // the request file (NAME.csr) of cloister enroll or cloister-site enroll
   std::filesystem::path out;      // empty: ID.certificates.pem beside the request
   int days = 365;
   std::vector<std::string> hosts;  // names and addresses of a coordinator

@@ -32,7 +32,7 @@ constexpr char kFooter[] = R"(
 A first day:
   cloister ca init --folder ca                               once, on a machine off the network
   cloister enroll --id olga --coordinator hub.example.org:8443
-  cloister ca approve request.pem --folder ca                shows who asks for what, and asks
+  cloister ca approve operator.csr --folder ca                shows who asks for what, and asks
   cloister enroll --install olga.certificates.pem
   cloister experiment submit experiment.yaml --watch
 
@@ -134,12 +134,14 @@ class CommandLine {
     init->add_option("--name", ca_init_.name, "shown to people")->capture_default_str();
     init->add_option("--years", ca_init_.years, "how long it lasts")->capture_default_str()->check(CLI::Range(1, 30));
 
-    CLI::App* approve = Add(ca, "approve", "Issue the certificates that a request.pem asks for",
-                            "  cloister ca approve site-a/request.pem --folder ca\n"
-                            "  cloister ca approve hub/request.pem --folder ca --host hub.example.org --host 10.0.0.5\n"
+    CLI::App* approve = Add(ca, "approve", "Issue the certificates that a request asks for",
+                            "  cloister ca approve site.csr --folder ca\n"
+                            "  cloister ca approve coordinator.csr --folder ca --host hub.example.org --host 10.0.0.5\n"
                             "The certificates' file is printed; send it back. A renewal is the same again.\n",
                             [this] { return ApproveRequest(ca_approve_, clock_, terminal_); });
-    approve->add_option("request", ca_approve_.request, "request.pem of cloister enroll or cloister-site enroll")
+    approve
+        ->add_option("request", ca_approve_.request,
+                     "the request file (NAME.csr) of cloister enroll or cloister-site enroll")
         ->required();
     approve->add_option("--folder", ca_approve_.folder, "of the CA")->capture_default_str();
     approve->add_option("--out", ca_approve_.out,

@@ -144,11 +144,8 @@ ExperimentMachine::Result ExperimentMachine::MaybeStart(Inviting& state, Step st
     const Participant& site = entry.second;
     return site.accepted || (site.refusal && *site.refusal != wire::RefusalReason::kNotApproved);
   });
-  // Where the plan names nobody, more sites may still enrol: the invitation runs its time unless the maximum is
-  // reached.
-  const bool complete = rules_.invited.empty() ? static_cast<int>(accepted.size()) >= rules_.maximum : all_answered;
   const bool over = now_ >= *state.enough_since + absl::Milliseconds(rules_.invitation_ms);
-  if (!complete && !over) {
+  if (!all_answered && !over) {
     return step;
   }
   step.notes.push_back(fmt::format("{} sites take part; each trains alone first", accepted.size()));

@@ -64,15 +64,16 @@ void ExperimentMachine::CloseIfComplete(Sum& sum) {
 
 ExperimentMachine::Result ExperimentMachine::OnSum(Sum& sum, const SumAnswered& event) {
   CLOISTER_RETURN_IF_ERROR(CheckCurrent(sum, event.sum));
+  if (sum.phase == event.phase && sum.answered.count(event.site) > 0) {
+    return Step{};
+  }
   if (sum.phase != event.phase || sum.closing || sum.finishing) {
     return absl::AbortedError(fmt::format("{}: phase {} is over", NameOf(sum.key), wire::NameOf(event.phase)));
   }
   if (sum.expected.count(event.site) == 0) {
     return absl::PermissionDeniedError(fmt::format("{}: {} is not expected", NameOf(sum.key), event.site.value()));
   }
-  if (!sum.answered.insert(event.site).second) {
-    return Step{};
-  }
+  sum.answered.insert(event.site);
   sum.awaited.erase(event.site);
   sites_[event.site].away = false;
   if (event.enough && sum.phase == wire::SumPhase::kUnmask) {

@@ -7,6 +7,7 @@
 
 #include "coordinator/service/active_sum.h"
 #include "coordinator/storage/sum_store.h"
+#include "eval/federated/site_summary.h"
 #include "protocols/base/log.h"
 #include "protocols/plan/documents.h"
 #include "protocols/storage/audit_log.h"
@@ -144,6 +145,9 @@ absl::Status Job::Answer(const SiteId& site, const wire::ExperimentAnswer& answe
     return absl::FailedPreconditionError(fmt::format("{} accepted plan {}; this is plan {}", site.value(),
                                                      acceptance.plan.short_hex(), stored_.plan_digest.short_hex()));
   }
+  if (const auto known = acceptances_.find(site); known != acceptances_.end() && known->second == document) {
+    return absl::OkStatus();  // heard before
+  }
   CLOISTER_RETURN_IF_ERROR(Commit(SiteAccepted{site}, [&](storage::Transaction& transaction) -> absl::Status {
     CLOISTER_RETURN_IF_ERROR(PutAcceptance(transaction, stored_.job, site, document));
     return Audit(transaction, site.value(), "accept", "acceptance", document.document.size(), stored_.plan_digest);
@@ -153,6 +157,9 @@ absl::Status Job::Answer(const SiteId& site, const wire::ExperimentAnswer& answe
 }
 
 absl::Status Job::TakeBaseline(const SiteId& site, const wire::BaselineReady& ready) {
+  if (const auto known = machine_.sites().find(site); known != machine_.sites().end() && known->second.baseline_done) {
+    return absl::OkStatus();  // heard before; the first one stands
+  }
   if (!ready.blob) {
     return Commit(BaselineDone{site, false});
   }
@@ -181,6 +188,9 @@ absl::Status Job::TakeSummary(const SiteId& site, const wire::SiteSummary& summa
     return absl::PermissionDeniedError(site.value() + " does not take part in " + stored_.job.value());
   }
   const auto kind = static_cast<plan::SumKind>(summary.kind);
+  if (kind == plan::SumKind::kValidate && machine_.sites().at(site).summary) {
+    return absl::OkStatus();  // heard before
+  }
   for (const wire::ModelSummary& model : summary.models) {
     CLOISTER_RETURN_IF_ERROR(Annotate(eval::ParseSummary(model.summary).status(), "summary of " + model.model_id));
   }
@@ -206,9 +216,10 @@ absl::Status Job::TakeFailure(const SiteId& site, const wire::SiteFailure& failu
   if (failure.kind) {
     event.sum = SumKey{static_cast<plan::SumKind>(*failure.kind), failure.round, failure.attempt};
   }
-  return Commit(event, [&](storage::Transaction& transaction) {
+  const absl::Status status = Commit(event, [&](storage::Transaction& transaction) {
     return Audit(transaction, site.value(), "failure " + std::string(wire::NameOf(failure.reason)), "", 0, Digest());
   });
+  return absl::IsAborted(status) ? absl::OkStatus() : status;  // about something that is over: nothing to do
 }
 
 absl::Status Job::TakeReleaseAnswer(const SiteId& site, wire::ReleaseState state) {

@@ -121,11 +121,19 @@ absl::Status Job::OpenSum() {
 absl::Status Job::TakeSumMessage(const SiteId& site, const wire::SumMessage& message) {
   SumAnswered answered{
       {static_cast<plan::SumKind>(message.kind), message.round, message.attempt}, message.phase, site, false};
+  const StoredSumMessage row{message.phase, site, message.message, message.vectors};
   {  // Would it be taken? Asked before any work is done for it.
     ExperimentMachine trial = machine_;
-    CLOISTER_ASSIGN_OR_RETURN(const Step step, trial.Handle(context_->clock->Now(), answered));
-    if (step.facts.empty()) {
-      return absl::OkStatus();  // it was taken before
+    const absl::StatusOr<Step> step = trial.Handle(context_->clock->Now(), answered);
+    if (!step.ok() || step->facts.empty()) {
+      // A site whose last reply was lost says it again: fine, if it says the same.
+      CLOISTER_ASSIGN_OR_RETURN(const bool taken, HasSumMessage(*context_->database, stored_.job, answered.sum, row));
+      if (taken) {
+        return absl::OkStatus();
+      }
+      return step.ok() ? absl::FailedPreconditionError(fmt::format("{}: {} has sent something else in this phase",
+                                                                   NameOf(answered.sum), site.value()))
+                       : step.status();
     }
   }
   CLOISTER_RETURN_IF_ERROR(OpenSum());
@@ -140,8 +148,7 @@ absl::Status Job::TakeSumMessage(const SiteId& site, const wire::SumMessage& mes
   }
   answered.enough = message.phase == wire::SumPhase::kUnmask && active_->session.CanClose().ok();
   const absl::Status stored = Commit(answered, [&](storage::Transaction& transaction) {
-    return AppendSumMessage(transaction, stored_.job, answered.sum,
-                            {message.phase, site, message.message, message.vectors});
+    return AppendSumMessage(transaction, stored_.job, answered.sum, row);
   });
   if (!stored.ok()) {
     active_.reset();  // it has heard what is not stored: it is made again from what is

@@ -67,6 +67,18 @@ absl::StatusOr<std::vector<StoredSumMessage>> LoadSumMessages(storage::Database&
   return messages;
 }
 
+absl::StatusOr<bool> HasSumMessage(storage::Database& database, const JobId& job, const SumKey& sum,
+                                   const StoredSumMessage& message) {
+  CLOISTER_ASSIGN_OR_RETURN(
+      const std::vector<Row> rows,
+      database.Query(
+          "SELECT 1 FROM sum_messages WHERE job = ? AND kind = ? AND round = ? AND attempt = ? AND phase = ? "
+          "AND site = ? AND message = ? AND vectors = ?",
+          {job.value(), static_cast<int>(sum.kind), sum.round, sum.attempt, static_cast<int>(message.phase),
+           message.site.value(), Blob{message.message}, Blob{JoinDigests(message.vectors)}}));
+  return !rows.empty();
+}
+
 absl::Status PutTotal(storage::Transaction& transaction, const JobId& job, const SumKey& sum,
                       const StoredTotal& total) {
   CanonicalWriter counters;

@@ -23,6 +23,10 @@ absl::Status AppendSumMessage(storage::Transaction& transaction, const JobId& jo
 absl::StatusOr<std::vector<StoredSumMessage>> LoadSumMessages(storage::Database& database, const JobId& job,
                                                               const SumKey& sum);
 
+// Was exactly this message taken?
+absl::StatusOr<bool> HasSumMessage(storage::Database& database, const JobId& job, const SumKey& sum,
+                                   const StoredSumMessage& message);
+
 // What a finished sum said: the 64-bit counters and whose they are. Replaces an earlier one.
 struct StoredTotal {
   std::vector<uint64_t> counters;

@@ -273,11 +273,11 @@ x PERMISSION_DENIED: a is not invited
 > accept b
 - b takes part
 = 2 sites accepted, at least 3 are needed
-> accept c
-- c takes part
-= 3 sites accepted; waiting for the other answers
 > known d
 - d is invited
+= 2 sites accepted, at least 3 are needed
+> accept c
+- c takes part
 = 3 sites accepted; waiting for the other answers
 > work d
 d: offer (invited)

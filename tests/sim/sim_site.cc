@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/sim/sim_site.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <cstdlib>
+
+#include "eval/federated/score_histogram.h"
+#include "eval/federated/site_summary.h"
+#include "protocols/crypto/hash.h"
+#include "protocols/crypto/seeded_stream.h"
+#include "protocols/plan/documents.h"
+#include "protocols/update/model_state.h"
+
+namespace cloister::sim {
+namespace {
+
+crypto::SecretBytes SeedOf(const std::string& text) {
+  return crypto::SecretBytes::CopyOf(crypto::Sha256(text).view());
+}
+
+template <typename T>
+ByteView BytesOf(const std::vector<T>& values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
+}
+
+std::string NameOf(const wire::SumStep& step) {
+  return fmt::format("{} {} {}", static_cast<int>(step.kind), step.round, step.attempt);
+}
+
+}  // namespace
+
+std::vector<plan::SumModel> PlanModels(const std::vector<wire::ModelRef>& models) {
+  std::vector<plan::SumModel> out;
+  for (const wire::ModelRef& model : models) {
+    out.push_back({model.id, model.kind == wire::ModelKind::kBaseline, model.blob});
+  }
+  return out;
+}
+
+SimSite::SimSite(int number, crypto::Signer signer, crypto::Certificate ca, absl::Time now)
+    : number_(number),
+      id_(SiteId::Parse(signer.id()).value()),
+      signer_(std::move(signer)),
+      ca_(std::move(ca)),
+      now_(now),
+      job_secret_(SeedOf("job secret of " + id_.value())) {}
+
+absl::StatusOr<std::vector<wire::SiteMessage>> SimSite::Work(const wire::WorkItem& item, storage::BlobStore& blobs) {
+  if (const auto* offer = std::get_if<wire::ExperimentOffer>(&item)) {
+    CLOISTER_ASSIGN_OR_RETURN(wire::SiteMessage answer, Answer(*offer));
+    return std::vector<wire::SiteMessage>{std::move(answer)};
+  }
+  if (const auto* task = std::get_if<wire::BaselineTask>(&item)) {
+    CLOISTER_ASSIGN_OR_RETURN(const Digest blob, blobs.Put("sealed baseline of " + id_.value()));
+    return std::vector<wire::SiteMessage>{wire::BaselineReady{task->job, blob, {{id_, "sealed content key"}}}};
+  }
+  if (const auto* step = std::get_if<wire::SumStep>(&item)) {
+    return TakePart(*step, blobs);
+  }
+  if (const auto* release = std::get_if<wire::ReleaseOffer>(&item)) {
+    CLOISTER_ASSIGN_OR_RETURN(const plan::ReleaseManifest manifest, plan::ParseRelease(release->manifest.document));
+    return std::vector<wire::SiteMessage>{wire::ReleaseAnswer{manifest.id, wire::ReleaseState::kVerified}};
+  }
+  return std::vector<wire::SiteMessage>{};
+}
+
+absl::StatusOr<wire::SiteMessage> SimSite::Answer(const wire::ExperimentOffer& offer) {
+  CLOISTER_ASSIGN_OR_RETURN(experiment_, plan::ParsePlan(offer.plan.document));
+  plan_digest_ = crypto::Sha256(offer.plan.document);
+  CLOISTER_ASSIGN_OR_RETURN(const crypto::X25519KeyPair sealing,
+                            crypto::X25519KeyPair::FromSeed(SeedOf("sealing key of " + id_.value())));
+  wire::SignedDocument acceptance;
+  acceptance.document = plan::AcceptanceDocument({plan_digest_, id_, sealing.public_key()});
+  acceptance.signature = signer_.Sign(plan::kAcceptanceDomain, acceptance.document);
+  acceptance.certificate = signer_.certificate().der();
+  return wire::ExperimentAnswer{offer.job, acceptance, std::nullopt};
+}
+
+PlainUpdate SimSite::Train(const plan::Experiment& experiment, uint32_t round, absl::Span<const float> global) const {
+  std::vector<float> local(global.begin(), global.end());
+  for (size_t i = 0; i < local.size(); ++i) {  // moves towards a point of its own, a little less every round
+    const float target = std::sin(static_cast<float>(number_) + 0.3f * static_cast<float>(i));
+    local[i] += 0.4f / static_cast<float>(round) * (target - local[i]);
+  }
+  const uint64_t samples = 100 + 150 * static_cast<uint64_t>(number_);
+  const update::Weight weight = update::Weight::FromSamples(samples, experiment.privacy.weight_cap).value();
+  const auto words = [&](uint64_t first, absl::Span<uint32_t> out) -> absl::Status {
+    crypto::SeededStream stream(job_secret_, fmt::format("rounding {}", round));
+    stream.Seek(4 * first);
+    stream.Fill(out.data(), 4 * out.size());
+    return absl::OkStatus();
+  };
+  const auto quantizer =
+      update::UpdateQuantizer::Create(plan::QuantizerOf(experiment).value(), weight, local, global, words).value();
+  PlainUpdate update;
+  update.residues.resize(global.size());
+  if (!quantizer.Read(0, absl::MakeSpan(update.residues)).ok()) {
+    std::abort();  // the toy's numbers are finite
+  }
+  update.counters = {samples, weight.fixed(), static_cast<double>(samples) * 0.5 / round, samples / 16};
+  return update;
+}
+
+absl::Status SimSite::Keep(const std::vector<secagg::Fact>& facts) {
+  for (const secagg::Fact& fact : facts) {
+    const auto [stored, is_new] = facts_.emplace(fact.key, fact.value);
+    if (stored->second != fact.value) {
+      return absl::InternalError("a session contradicts the stored fact " + fact.key);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SimSite::OpenSession(const wire::SumStep& step, storage::BlobStore& blobs) {
+  if (sum_name_ != NameOf(step)) {
+    sum_name_ = NameOf(step);
+    heard_.clear();
+    session_.reset();
+  }
+  if (session_) {
+    return absl::OkStatus();
+  }
+  const auto kind = static_cast<plan::SumKind>(step.kind);
+  const plan::SumName name{step.job, kind, step.round, step.attempt};
+  secagg::SumParams params;
+  if (kind == plan::SumKind::kTrain) {
+    CLOISTER_ASSIGN_OR_RETURN(const update::ModelState global,
+                              update::ReadModelState(blobs.Path(step.models.at(0).blob)));
+    params = plan::SumParamsOf(*experiment_, plan_digest_, name, PlanModels(step.models), global.values);
+  } else {
+    params = plan::SumParamsOf(*experiment_, plan_digest_, name, PlanModels(step.models));
+  }
+  CLOISTER_ASSIGN_OR_RETURN(secagg::ClientSession session,
+                            secagg::ClientSession::Create({params, signer_, ca_, now_, job_secret_.Clone(), facts_}));
+  session_.emplace(std::move(session));
+  CLOISTER_ASSIGN_OR_RETURN(const secagg::ClientStep advert, session_->Advertise());
+  CLOISTER_RETURN_IF_ERROR(Keep(advert.facts));
+  for (const Bytes& message : heard_) {
+    CLOISTER_RETURN_IF_ERROR(Hear(message, step, blobs).status());
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Bytes> SimSite::Hear(const Bytes& message, const wire::SumStep& step, storage::BlobStore& blobs) {
+  CLOISTER_ASSIGN_OR_RETURN(const secagg::ClientStep heard, session_->Handle(message));
+  CLOISTER_RETURN_IF_ERROR(Keep(heard.facts));
+  if (session_->phase() == secagg::ClientPhase::kMasking) {
+    return MaskAndCommit(step, blobs);
+  }
+  return heard.reply.value_or("");
+}
+
+absl::StatusOr<Bytes> SimSite::MaskAndCommit(const wire::SumStep& step, storage::BlobStore& blobs) {
+  const auto kind = static_cast<plan::SumKind>(step.kind);
+  std::vector<uint64_t> counters;
+  std::vector<secagg::VectorCommit> commits;
+  uploaded_.clear();
+  if (kind == plan::SumKind::kTrain) {
+    CLOISTER_ASSIGN_OR_RETURN(const update::ModelState global,
+                              update::ReadModelState(blobs.Path(step.models.at(0).blob)));
+    PlainUpdate update = Train(*experiment_, step.round, global.values);
+    counters = plan::EncodeTrainCounters(update.counters);
+    CLOISTER_RETURN_IF_ERROR(session_->Mask(0, 0, absl::MakeSpan(update.residues)));
+    commits.push_back({crypto::MerkleRoot(BytesOf(update.residues)), update.residues.size()});
+    CLOISTER_ASSIGN_OR_RETURN(const Digest blob, blobs.Put(BytesOf(update.residues)));
+    uploaded_.push_back(blob);
+  } else {
+    counters = Histograms(PlanModels(step.models), kind);
+  }
+  CLOISTER_RETURN_IF_ERROR(session_->Mask(commits.size(), 0, absl::MakeSpan(counters)));
+  commits.push_back({crypto::MerkleRoot(BytesOf(counters)), counters.size()});
+  CLOISTER_ASSIGN_OR_RETURN(const Digest blob, blobs.Put(BytesOf(counters)));
+  uploaded_.push_back(blob);
+  CLOISTER_ASSIGN_OR_RETURN(const secagg::ClientStep commit, session_->Commit(commits));
+  CLOISTER_RETURN_IF_ERROR(Keep(commit.facts));
+  commit_ = commit.reply.value_or("");
+  return commit_;
+}
+
+// Half the cases are positive, and the scores part them well, a little differently at each site.
+eval::Cases SimSite::TestCases() const {
+  eval::Cases cases;
+  for (uint32_t i = 0; i < 60; ++i) {
+    const bool label = i % 2 == 0;
+    cases.push_back({i, label, 0.5 + (label ? 0.2 : -0.2) + 0.29 * std::sin(static_cast<double>(i) * (1.7 + number_))});
+  }
+  return cases;
+}
+
+std::vector<uint64_t> SimSite::Histograms(const std::vector<plan::SumModel>& models, plan::SumKind kind) const {
+  const int bins = experiment_->evaluation.histogram_bins;
+  const std::vector<uint64_t> one = eval::ScoreHistogram::FromCases(TestCases(), bins).value().Counters();
+  std::vector<uint64_t> counters;
+  for (size_t slot = 0; slot < plan::HistogramSlots(kind, models).size(); ++slot) {
+    counters.insert(counters.end(), one.begin(), one.end());
+  }
+  return counters;
+}
+
+absl::StatusOr<wire::SiteSummary> SimSite::Summary(const wire::SumStep& step) const {
+  wire::SiteSummary summary{step.job, step.kind, step.round, {}};
+  const eval::Cases cases = TestCases();
+  for (const wire::ModelRef& model : step.models) {
+    eval::SummaryInput input;
+    input.model = model.blob;
+    input.cases = cases;
+    CLOISTER_ASSIGN_OR_RETURN(const eval::SiteSummary numbers, eval::Summarise(input, eval::MinimumCell()));
+    summary.models.push_back({model.id, eval::SummaryJson(numbers)});
+  }
+  return summary;
+}
+
+absl::StatusOr<std::vector<wire::SiteMessage>> SimSite::TakePart(const wire::SumStep& step, storage::BlobStore& blobs) {
+  CLOISTER_RETURN_IF_ERROR(OpenSession(step, blobs));
+  wire::SumMessage answer{step.job, step.kind, step.round, step.attempt, step.phase, "", {}};
+  if (step.phase == wire::SumPhase::kAdvertise) {
+    CLOISTER_ASSIGN_OR_RETURN(const secagg::ClientStep advert, session_->Advertise());
+    CLOISTER_RETURN_IF_ERROR(Keep(advert.facts));
+    answer.message = advert.reply.value_or("");
+  } else {
+    if (heard_.empty() || heard_.back() != step.message) {
+      heard_.push_back(step.message);
+    }
+    CLOISTER_ASSIGN_OR_RETURN(answer.message, Hear(step.message, step, blobs));
+    if (step.phase == wire::SumPhase::kMask) {
+      answer.message = commit_;
+      answer.vectors = uploaded_;
+    }
+  }
+  std::vector<wire::SiteMessage> messages;
+  if (step.kind != wire::SumKind::kTrain && step.phase == wire::SumPhase::kMask) {
+    CLOISTER_ASSIGN_OR_RETURN(wire::SiteSummary summary, Summary(step));
+    messages.push_back(std::move(summary));
+  }
+  messages.push_back(std::move(answer));
+  return messages;
+}
+
+}  // namespace cloister::sim

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/sim/sim_world.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "coordinator/registry/registry.h"
+#include "coordinator/rounds/aggregation.h"
+#include "coordinator/storage/schema.h"
+#include "protocols/base/log.h"
+#include "protocols/crypto/hash.h"
+#include "protocols/plan/documents.h"
+#include "protocols/storage/audit_log.h"
+#include "protocols/update/model_state.h"
+
+namespace cloister::sim {
+namespace {
+
+using coordinator::Job;
+
+absl::Status Deliver(Job& job, const SiteId& site, const wire::SiteMessage& message) {
+  struct Visitor {
+    Job& job;
+    const SiteId& site;
+    absl::Status operator()(const wire::ExperimentAnswer& m) { return job.Answer(site, m); }
+    absl::Status operator()(const wire::BaselineReady& m) { return job.TakeBaseline(site, m); }
+    absl::Status operator()(const wire::SumMessage& m) { return job.TakeSumMessage(site, m); }
+    absl::Status operator()(const wire::SiteSummary& m) { return job.TakeSummary(site, m); }
+    absl::Status operator()(const wire::SiteFailure& m) { return job.TakeFailure(site, m); }
+    absl::Status operator()(const wire::ReleaseAnswer& m) { return job.TakeReleaseAnswer(site, m.state); }
+  };
+  return std::visit(Visitor{job, site}, message);
+}
+
+}  // namespace
+
+World::World(testing::TestConsortium& consortium, const WorldOptions& options)
+    : options_(options), dice_(options.seed), clock_(testing::kTestNow) {
+  database_ = std::make_unique<storage::Database>(storage::Database::Open(folder_.path() / "coordinator.db").value());
+  EXPECT_TRUE(coordinator::MigrateExperimentTables(*database_).ok());
+  EXPECT_TRUE(coordinator::MigrateRegistryTables(*database_).ok());
+  EXPECT_TRUE(storage::AuditLog::Create(database_.get()).ok());
+  blobs_ = std::make_unique<storage::BlobStore>(storage::BlobStore::Open(folder_.path() / "blobs").value());
+  context_.reset(new coordinator::JobContext{database_.get(), blobs_.get(), &clock_, consortium.ca(),
+                                             consortium.coordinator(), folder_.path(), "test"});
+
+  const ToyModel model = MakeToyModel();
+  const Digest initial = blobs_->Put(update::EncodeModelState(model.layout, model.values).value()).value();
+  experiment_ = MakePlan(options.plan, initial);
+  stored_.job = JobId::Parse("toy-1").value();
+  stored_.name = experiment_.name;
+  stored_.task = experiment_.task.name;
+  stored_.sponsor = "operator";
+  stored_.plan.document = plan::PlanDocument(experiment_);
+  stored_.plan.signature = consortium.an_operator().Sign(plan::kPlanDomain, stored_.plan.document);
+  stored_.plan.certificate = consortium.an_operator().certificate().der();
+  stored_.plan_digest = crypto::Sha256(stored_.plan.document);
+  stored_.submitted_ms = absl::ToUnixMillis(clock_.Now());
+  coordinator::ModelRecord record;
+  record.job = stored_.job;
+  record.id = plan::RoundModelId(0);
+  record.digest = initial;
+  record.size_bytes = blobs_->SizeBytes(initial).value();
+  storage::Transaction transaction = database_->Begin().value();
+  EXPECT_TRUE(coordinator::InsertExperiment(transaction, stored_).ok());
+  EXPECT_TRUE(coordinator::PutModel(transaction, record).ok());
+  EXPECT_TRUE(transaction.Commit().ok());
+  job_ = Job::Load(context_.get(), stored_).value();
+
+  for (int i = 1; i <= options.sites; ++i) {
+    sites_.emplace_back(i, consortium.site(i), consortium.ca(), testing::kTestNow);
+    job_->Heard(sites_.back().id());
+  }
+}
+
+void World::RestartCoordinator() {
+  job_.reset();
+  database_ = std::make_unique<storage::Database>(storage::Database::Open(folder_.path() / "coordinator.db").value());
+  blobs_ = std::make_unique<storage::BlobStore>(storage::BlobStore::Open(folder_.path() / "blobs").value());
+  context_->database = database_.get();
+  context_->blobs = blobs_.get();
+  absl::StatusOr<std::unique_ptr<Job>> job = Job::Load(context_.get(), stored_);
+  ASSERT_TRUE(job.ok()) << job.status();
+  job_ = *std::move(job);
+  ++restarts_;
+}
+
+bool World::IsLost(const SimSite& site, const wire::WorkItem& item) {
+  const auto* step = std::get_if<wire::SumStep>(&item);
+  const auto planned = options_.lost_sites.find(static_cast<int>(&site - sites_.data()) + 1);
+  if (step != nullptr && step->kind == wire::SumKind::kTrain && planned != options_.lost_sites.end() &&
+      step->round == planned->second.first && step->phase == planned->second.second) {
+    lost_.insert(site.id());
+  }
+  return lost_.count(site.id()) > 0;
+}
+
+// What the blob service does when an upload is complete.
+void World::NoteUploads(const SiteId& site, const wire::SiteMessage& message) {
+  const auto* sum = std::get_if<wire::SumMessage>(&message);
+  if (sum == nullptr) {
+    return;
+  }
+  for (const Digest& vector : sum->vectors) {
+    storage::Transaction transaction = database_->Begin().value();
+    EXPECT_TRUE(coordinator::NoteUpload(transaction, {site.value(), vector, wire::BlobPurpose::kMaskedVector,
+                                                      stored_.job.value(), absl::ToUnixMillis(clock_.Now())})
+                    .ok());
+    EXPECT_TRUE(transaction.Commit().ok());
+  }
+}
+
+bool World::Visit(SimSite& site) {
+  const auto away = away_until_.find(site.id());
+  if (away != away_until_.end()) {
+    if (clock_.Now() < away->second) {
+      return false;
+    }
+    away_until_.erase(away);
+    site.Restart();
+  }
+  if (lost_.count(site.id()) > 0) {
+    return false;
+  }
+  job_->Heard(site.id());
+  const std::optional<Job::OpenWork> work = job_->WorkFor(site.id());
+  if (!work || refused_[site.id()] == work->key || std::holds_alternative<wire::ExperimentClosed>(work->item) ||
+      IsLost(site, work->item)) {
+    return false;
+  }
+  if (Chance(options_.site_goes_away)) {
+    away_until_[site.id()] = clock_.Now() + absl::Seconds(std::uniform_int_distribution<int>(1, 180)(dice_));
+    return true;
+  }
+  if (Chance(options_.site_restarts)) {
+    site.Restart();
+  }
+  const absl::StatusOr<std::vector<wire::SiteMessage>> answers = site.Work(work->item, *blobs_);
+  if (!answers.ok()) {
+    refused_[site.id()] = work->key;
+    Log()->info("{}: {}", site.id().value(), std::string(answers.status().message()));
+    if (const auto* step = std::get_if<wire::SumStep>(&work->item)) {
+      const wire::SiteFailure failure{step->job, step->kind, step->round, step->attempt,
+                                      wire::FailureReason::kProtocolViolation};
+      EXPECT_TRUE(job_->TakeFailure(site.id(), failure).ok());
+    }
+    return true;
+  }
+  for (const wire::SiteMessage& answer : *answers) {
+    NoteUploads(site.id(), answer);
+    if (Chance(options_.coordinator_restarts)) {
+      RestartCoordinator();
+    }
+    const absl::Status taken = Deliver(*job_, site.id(), answer);
+    ++messages_;
+    if (Chance(options_.reply_lost)) {  // so it is sent again, perhaps after the phase has closed
+      if (Chance(0.5)) {
+        job_->Settle();
+      }
+      const absl::Status again = Deliver(*job_, site.id(), answer);
+      EXPECT_EQ(again.ok(), taken.ok()) << taken << " / " << again;
+    }
+    if (!taken.ok()) {
+      Log()->info("{} is refused: {}", site.id().value(), std::string(taken.message()));
+      refused_[site.id()] = work->key;
+      return true;
+    }
+  }
+  if (Chance(options_.coordinator_restarts)) {
+    RestartCoordinator();
+  }
+  return true;
+}
+
+void World::Run() {
+  constexpr int kMostPasses = 100'000;
+  std::vector<size_t> order(sites_.size());
+  for (size_t i = 0; i < order.size(); ++i) {
+    order[i] = i;
+  }
+  for (int pass = 0; pass < kMostPasses; ++pass) {
+    bool progress = false;
+    std::shuffle(order.begin(), order.end(), dice_);
+    for (const size_t i : order) {
+      progress = Visit(sites_[i]) || progress;
+      if (::testing::Test::HasFatalFailure()) {
+        return;
+      }
+      if (Chance(options_.coordinator_restarts)) {
+        RestartCoordinator();
+      }
+      const uint64_t before = job_->revision();
+      job_->Settle();
+      progress = progress || job_->revision() != before;
+    }
+    if (progress) {
+      clock_.Advance(absl::Milliseconds(10));
+      continue;
+    }
+    absl::Time next = job_->machine().ended() ? absl::InfiniteFuture() : job_->Settle();
+    for (const auto& [site, until] : away_until_) {
+      next = std::min(next, until);
+    }
+    if (next == absl::InfiniteFuture()) {
+      return;
+    }
+    clock_.Advance(std::max(next - clock_.Now(), absl::Milliseconds(1)));
+  }
+  ADD_FAILURE() << "no end: " << job_->machine().Message();
+}
+
+Bytes World::Model(uint32_t round) const {
+  return blobs_->Read(job_->models().at(round).digest).value();
+}
+
+Bytes World::Oracle(uint32_t round) const {
+  const coordinator::ModelRecord& made = job_->models().at(round);
+  const update::ModelState global = update::ParseModelState(Model(round - 1)).value();
+  std::vector<uint32_t> sum(global.values.size());
+  uint64_t weight = 0;
+  uint64_t samples = 0;
+  for (const SimSite& site : sites_) {
+    if (std::find(made.sites.begin(), made.sites.end(), site.id()) == made.sites.end()) {
+      continue;
+    }
+    const PlainUpdate update = site.Train(experiment_, round, global.values);
+    for (size_t i = 0; i < sum.size(); ++i) {
+      sum[i] += update.residues[i];
+    }
+    weight += update.counters.weight;
+    samples += update.counters.samples;
+  }
+  EXPECT_EQ(samples, made.samples);
+  std::vector<float> next(sum.size());
+  EXPECT_TRUE(update::DequantizeMean(plan::QuantizerOf(experiment_).value(), sum, update::SumOfOmega(weight),
+                                     absl::MakeSpan(next))
+                  .ok());
+  EXPECT_TRUE(coordinator::FedAvg(global.values, absl::MakeSpan(next)).ok());
+  return update::EncodeModelState(global.layout, next).value();
+}
+
+}  // namespace cloister::sim
