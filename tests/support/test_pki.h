@@ -43,6 +43,13 @@ class TestPki {
     return files;
   }
 
+  // signing.key and signing.pem in `folder`.
+  void IssueSigningFiles(const std::string& id, crypto::Role role, const std::filesystem::path& folder) const {
+    const crypto::SecretBytes key = crypto::GenerateSigningKeyPem();
+    EXPECT_TRUE(WriteFileAtomically(folder / "signing.key", key.view(), 0600).ok());
+    EXPECT_TRUE(WriteFileAtomically(folder / "signing.pem", Certify(key, id, role, -absl::Hours(1), {}).ToPem()).ok());
+  }
+
   crypto::Signer IssueSigner(const std::string& id, crypto::Role role) const {
     const crypto::SecretBytes key = crypto::GenerateSigningKeyPem();
     return *crypto::Signer::Create(key, Certify(key, id, role, -absl::Hours(1), {}));
