@@ -1,0 +1,476 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "site_agent/agent/experiment_runner.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "eval/federated/site_summary.h"
+#include "protocols/base/file.h"
+#include "protocols/crypto/hash.h"
+#include "protocols/update/quantizer.h"
+#include "protocols/wire/message_bytes.h"
+#include "tests/site_agent/agent/test_federation.h"
+
+namespace cloister::site {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+std::function<std::vector<wire::ModelRef>(size_t)> Always(const wire::ModelRef& model) {
+  return [model](size_t) { return std::vector<wire::ModelRef>{model}; };
+}
+
+wire::RefusalReason RefusalOf(SiteHarness& site) {
+  const wire::ExperimentAnswer* answer = site.Last<wire::ExperimentAnswer>();
+  return answer != nullptr && answer->refusal ? *answer->refusal : wire::RefusalReason{};
+}
+
+TEST(ExperimentRunnerTest, AnOfferIsVerifiedThenAccepted) {
+  TestFederation federation;
+  ASSERT_TRUE(federation.Invite());
+  SiteHarness& site = *federation.sites[0];
+  const wire::SignedDocument& acceptance = *site.Last<wire::ExperimentAnswer>()->acceptance;
+  EXPECT_TRUE(crypto::VerifySignature(acceptance.certificate, federation.pki.ca(), plan::kAcceptanceDomain,
+                                      acceptance.document, acceptance.signature, crypto::Role::kSite,
+                                      federation.clock.Now())
+                  .ok());
+  EXPECT_EQ(plan::ParseAcceptance(acceptance.document)->plan, federation.plan_digest);
+  EXPECT_EQ(site.Runs("prepare"), 1);
+  // Asked again after a restart, it says the same.
+  const wire::SignedDocument before = acceptance;
+  site.Kill();
+  site.Start();
+  site.Step(federation.job, {federation.Offer()});
+  EXPECT_EQ(*site.Last<wire::ExperimentAnswer>()->acceptance, before);
+  EXPECT_EQ(site.Runs("prepare"), 1);
+}
+
+TEST(ExperimentRunnerTest, AForgedOfferIsRefused) {
+  TestFederation federation;
+  SiteHarness& site = *federation.sites[0];
+  wire::ExperimentOffer offer = federation.Offer();
+  const crypto::Signer& other = federation.pki.site(2);  // of the consortium, but not an operator
+  offer.plan.signature = other.Sign(plan::kPlanDomain, offer.plan.document);
+  offer.plan.certificate = other.certificate().der();
+  site.Step(federation.job, {offer});
+  EXPECT_EQ(RefusalOf(site), wire::RefusalReason::kSignatureInvalid);
+  EXPECT_EQ(site.Runs("prepare"), 0);
+}
+
+TEST(ExperimentRunnerTest, AnAlteredPlanIsRefused) {
+  TestFederation federation;
+  wire::ExperimentOffer offer = federation.Offer();
+  offer.plan.document += " ";
+  offer.plan.signature = federation.pki.an_operator().Sign(plan::kPlanDomain, offer.plan.document);
+  federation.sites[0]->Step(federation.job, {offer});
+  EXPECT_EQ(RefusalOf(*federation.sites[0]), wire::RefusalReason::kPlanInvalid);
+}
+
+TEST(ExperimentRunnerTest, WaitsForAPersonWhereThePolicySaysSo) {
+  TestFederation federation;
+  SiteHarness& site = *federation.sites[0];
+  site.Kill();
+  site.policy += "approval: manual\n";
+  site.policy.erase(site.policy.find("approval: automatic\n"), strlen("approval: automatic\n"));
+  site.Start();
+  site.Step(federation.job, {federation.Offer()});
+  EXPECT_EQ(RefusalOf(site), wire::RefusalReason::kNotApproved);
+  EXPECT_EQ(site.pacs.retrieved, 0);  // nothing was even fetched
+  const size_t said = site.link.sent.size();
+  site.Step(federation.job, {federation.Offer()});
+  EXPECT_EQ(site.link.sent.size(), said);  // and it is not said again and again
+
+  ApprovalRow approval;
+  approval.plan_digest = federation.plan_digest;
+  approval.decision = ApprovalDecision::kApproved;
+  approval.person = "Engineer";
+  ASSERT_TRUE(site.store().experiments().AddApproval(approval).ok());
+  site.Step(federation.job, {federation.Offer()});
+  EXPECT_TRUE(site.Last<wire::ExperimentAnswer>()->acceptance.has_value());
+}
+
+TEST(ExperimentRunnerTest, ASmallCohortIsRefusedAndAPacsThatIsDownIsWaitedFor) {
+  TestFederation federation;
+  SiteHarness& small = *federation.sites[0];
+  small.Kill();
+  small.policy.replace(small.policy.find("minimum_cohort: 1"), strlen("minimum_cohort: 1"), "minimum_cohort: 4000");
+  small.Start();
+  small.Step(federation.job, {federation.Offer()});
+  EXPECT_EQ(RefusalOf(small), wire::RefusalReason::kCohortTooSmall);
+
+  SiteHarness& down = *federation.sites[1];
+  down.pacs.down = absl::PermissionDeniedError("the PACS refuses the AE title CLOISTER: list it there");
+  down.Step(federation.job, {federation.Offer()});
+  EXPECT_EQ(down.Last<wire::ExperimentAnswer>(), nullptr);
+  EXPECT_THAT(down.store().experiments().Get(federation.job)->detail, HasSubstr("refuses the AE title"));
+  down.pacs.down = absl::OkStatus();
+  federation.clock.Advance(absl::Minutes(1));
+  down.Step(federation.job, {federation.Offer()});
+  ASSERT_NE(down.Last<wire::ExperimentAnswer>(), nullptr);
+  EXPECT_TRUE(down.Last<wire::ExperimentAnswer>()->acceptance.has_value());
+}
+
+TEST(ExperimentRunnerTest, ARoundAddsUpTheUpdates) {
+  TestFederation federation;
+  ASSERT_TRUE(federation.Invite());
+  const auto total = federation.RunSum(wire::SumKind::kTrain, 1, 0,
+                                       Always(federation.GlobalModel(0, federation.plan.model.initial_model)));
+  const auto counters = plan::DecodeTrainCounters(total.counters);
+  ASSERT_TRUE(counters.ok());
+  uint64_t samples = 0;
+  double expected = 0;  // the fake worker moves every weight by a step that follows from its cases
+  double weights = 0;
+  for (auto& site : federation.sites) {
+    const FrozenCohort cohort = site->context().cohorts->Frozen(federation.job).value();
+    const auto train = cohort.Of(CohortSplit::kTrain);
+    const double positives =
+        static_cast<double>(std::count_if(train.begin(), train.end(), [](const auto* one) { return one->positive; }));
+    const double omega = static_cast<double>(train.size()) / 1000;
+    expected += omega * (0.01 * positives / static_cast<double>(train.size()) + 0.001);
+    weights += omega;
+    samples += train.size();
+    EXPECT_EQ(site->Runs("train"), 1);
+  }
+  EXPECT_EQ(counters->samples, samples);
+  EXPECT_NEAR(update::SumOfOmega(counters->weight), weights, 1e-6);
+  const update::QuantPlan quantizer = plan::QuantizerOf(federation.plan).value();
+  std::vector<float> mean(total.update.size());
+  ASSERT_TRUE(
+      update::DequantizeMean(quantizer, total.update, update::SumOfOmega(counters->weight), absl::MakeSpan(mean)).ok());
+  for (size_t i = 0; i < mean.size(); i += 97) {
+    EXPECT_NEAR(mean[i], expected / weights, 1e-5);  // float32 weights around 0.1 carry 1e-8, rounding 1e-6
+  }
+}
+
+// Killed before every step, with what it was about to send lost once: the same bytes, and nothing is trained twice.
+TEST(ExperimentRunnerTest, KilledAtEveryStepItSaysTheSame) {
+  std::vector<Bytes> said[2];
+  TestFederation::Total totals[2];
+  for (int run = 0; run < 2; ++run) {
+    TestFederation federation;
+    // The same secrets in both runs, as on the same machine.
+    for (auto& site : federation.sites) {
+      site->Kill();
+      ASSERT_TRUE(MakeDirectories(site->config.data / "secrets").ok());
+      ASSERT_TRUE(WriteFileAtomically(site->config.data / "secrets" / "site.secret", Bytes(32, 's')).ok());
+      ASSERT_TRUE(WriteFileAtomically(site->config.data / "secrets" / "job-1.secret", Bytes(32, 'j')).ok());
+      site->Start();
+    }
+    ASSERT_TRUE(federation.Invite());
+    const auto model = federation.GlobalModel(0, federation.plan.model.initial_model);
+    totals[run] = federation.RunSum(wire::SumKind::kTrain, 1, 0, Always(model), [&](size_t i, wire::SumPhase phase) {
+      if (run == 0) {
+        return;
+      }
+      SiteHarness& site = *federation.sites[i];
+      site.Kill();
+      site.Start();
+      if (phase == wire::SumPhase::kMask) {  // dies while the masked vectors are on their way
+        wire::SumStep step;
+        site.link.cut = true;
+        (void)step;
+      }
+      site.link.cut = false;
+    });
+    for (auto& site : federation.sites) {
+      EXPECT_EQ(site->Runs("train"), 1);
+      EXPECT_EQ(site->Runs("prepare"), 1);
+      EXPECT_FALSE(site->store().audit().Verify()->has_value());
+    }
+  }
+  EXPECT_EQ(totals[0].update, totals[1].update);
+  EXPECT_EQ(totals[0].counters, totals[1].counters);
+}
+
+// What a site was about to send when it died was stored before: after the restart it sends the same bytes.
+TEST(ExperimentRunnerTest, AReplyThatWasLostOnTheWayIsSentAgain) {
+  TestFederation federation;
+  ASSERT_TRUE(federation.Invite());
+  const auto model = federation.GlobalModel(0, federation.plan.model.initial_model);
+  SiteHarness& site = *federation.sites[1];
+  std::map<wire::SumPhase, Bytes> first;
+  const auto total = federation.RunSum(wire::SumKind::kTrain, 1, 0, Always(model), [&](size_t i, wire::SumPhase) {
+    if (i != 1) {
+      return;
+    }
+    site.Kill();
+    site.Start();
+  });
+  ASSERT_FALSE(total.update.empty());
+  // Everything it said is still stored, and is said again when asked.
+  const SumKey key = {federation.job, static_cast<int>(wire::SumKind::kTrain), 1, 0};
+  const auto rows = site.store().sums().Messages(key).value();
+  ASSERT_EQ(rows.size(), 5u);
+  for (const SumMessageRow& row : rows) {
+    EXPECT_TRUE(row.sent);
+    EXPECT_FALSE(row.reply.empty());
+    site.Kill();
+    site.Start();
+    wire::SumStep step;
+    step.job = federation.job;
+    step.kind = wire::SumKind::kTrain;
+    step.round = 1;
+    step.phase = static_cast<wire::SumPhase>(row.phase);
+    step.message = row.message;
+    step.models = {model};
+    site.Step(federation.job, {step});
+    EXPECT_EQ(site.Last<wire::SumMessage>()->message, row.reply) << row.phase;
+  }
+  EXPECT_EQ(site.Runs("train"), 1);
+}
+
+TEST(ExperimentRunnerTest, LeavesASumThatIsNotWhatItSeems) {
+  TestFederation federation;
+  ASSERT_TRUE(federation.Invite());
+  const Bytes other = federation.initial_model.substr(0, federation.initial_model.size() - 4) + Bytes(4, '\1');
+  federation.published[crypto::Sha256(other)] = other;
+  wire::SumStep step;
+  step.job = federation.job;
+  step.kind = wire::SumKind::kTrain;
+  step.round = 1;
+  step.phase = wire::SumPhase::kAdvertise;
+  step.models = {federation.GlobalModel(0, crypto::Sha256(other))};  // not the plan's initial model
+  SiteHarness& site = *federation.sites[0];
+  site.Step(federation.job, {step});
+  ASSERT_NE(site.Last<wire::SiteFailure>(), nullptr);
+  EXPECT_EQ(site.Last<wire::SiteFailure>()->reason, wire::FailureReason::kProtocolViolation);
+  EXPECT_EQ(site.Last<wire::SumMessage>(), nullptr);
+
+  // A second, different message of the same phase.
+  step.attempt = 1;
+  step.models = {federation.GlobalModel(0, federation.plan.model.initial_model)};
+  site.Step(federation.job, {step});
+  EXPECT_NE(site.Last<wire::SumMessage>(), nullptr);
+  step.phase = wire::SumPhase::kShare;
+  step.message = "a roster that is none";
+  site.Step(federation.job, {step});
+  EXPECT_EQ(site.Last<wire::SiteFailure>()->attempt, 1u);
+  EXPECT_EQ(site.Last<wire::SiteFailure>()->reason, wire::FailureReason::kProtocolViolation);
+}
+
+TEST(ExperimentRunnerTest, AWorkerThatFailsIsReportedWithItsReason) {
+  TestFederation federation;
+  ASSERT_TRUE(federation.Invite());
+  SiteHarness& site = *federation.sites[0];
+  site.Kill();
+  site.worker_environment["CLOISTER_FAKE_CRASH"] = "train";
+  site.Start();
+  wire::SumStep step;
+  step.job = federation.job;
+  step.kind = wire::SumKind::kTrain;
+  step.round = 1;
+  step.phase = wire::SumPhase::kAdvertise;
+  step.models = {federation.GlobalModel(0, federation.plan.model.initial_model)};
+  site.Step(federation.job, {step});
+  // The advert is out; the failure shows when the round needs the result. Here: when the step is looked at again.
+  federation.clock.Advance(absl::Minutes(1));
+  site.Step(federation.job, {step});
+  ASSERT_NE(site.Last<wire::SiteFailure>(), nullptr);
+  EXPECT_EQ(site.Last<wire::SiteFailure>()->reason, wire::FailureReason::kWorkerCrashed);
+  EXPECT_EQ(site.Runs("train"), 2);  // tried again once
+}
+
+TEST(ExperimentRunnerTest, ANonFiniteUpdateNeverLeaves) {
+  TestFederation federation;
+  ASSERT_TRUE(federation.Invite());
+  SiteHarness& site = *federation.sites[2];
+  site.Kill();
+  site.worker_environment["CLOISTER_FAKE_DIVERGE"] = "1";
+  site.Start();
+  bool reached = false;
+  for (auto& other : federation.sites) {
+    (void)other;
+  }
+  const auto model = federation.GlobalModel(0, federation.plan.model.initial_model);
+  // The sum cannot close with two of three: only what the site says counts here.
+  secagg::ServerInputs inputs{{}, federation.pki.ca(), {}, federation.clock.Now()};
+  const auto global = update::ParseModelState(federation.initial_model).value();
+  std::vector<plan::SumModel> models = {{model.id, false, model.blob}};
+  inputs.params = plan::SumParamsOf(federation.plan, federation.plan_digest,
+                                    {federation.job, plan::SumKind::kTrain, 1, 0}, models, global.values);
+  for (const auto& one : federation.sites) {
+    inputs.expected.push_back(one->id);
+  }
+  secagg::ServerSession server = secagg::ServerSession::Create(std::move(inputs)).value();
+  for (wire::SumPhase phase : {wire::SumPhase::kAdvertise, wire::SumPhase::kShare, wire::SumPhase::kMask}) {
+    for (auto& one : federation.sites) {
+      wire::SumStep step;
+      step.job = federation.job;
+      step.kind = wire::SumKind::kTrain;
+      step.round = 1;
+      step.phase = phase;
+      step.models = {model};
+      if (phase != wire::SumPhase::kAdvertise) {
+        step.message = server.MessagesFor(one->id).back();
+      }
+      one->Step(federation.job, {step});
+      if (phase != wire::SumPhase::kMask) {
+        ASSERT_TRUE(server.Handle(one->id, one->Last<wire::SumMessage>()->message).ok());
+      }
+    }
+    if (phase != wire::SumPhase::kMask) {
+      ASSERT_TRUE(server.Close().ok());
+    }
+    reached = phase == wire::SumPhase::kMask;
+  }
+  ASSERT_TRUE(reached);
+  ASSERT_NE(site.Last<wire::SiteFailure>(), nullptr);
+  EXPECT_EQ(site.Last<wire::SiteFailure>()->reason, wire::FailureReason::kNotFinite);
+  EXPECT_TRUE(site.link.uploaded.empty());
+}
+
+void ShareBaselines(TestFederation& federation) {
+  const wire::BaselineTask task = federation.BaselineItem();
+  for (auto& site : federation.sites) {
+    site->Step(federation.job, {task});
+    const wire::BaselineReady* ready = site->Last<wire::BaselineReady>();
+    ASSERT_NE(ready, nullptr);
+    ASSERT_TRUE(ready->blob.has_value());
+    EXPECT_EQ(ready->keys.size(), federation.sites.size());
+    federation.published[*ready->blob] = site->link.uploaded.at(*ready->blob);
+  }
+}
+
+TEST(ExperimentRunnerTest, BaselinesTravelSealedAndOnlyWherePolicyAllows) {
+  TestFederation federation;
+  federation.sites[2]->Kill();
+  federation.sites[2]->policy.replace(federation.sites[2]->policy.find("sealed"), 6, "never");
+  federation.sites[2]->Start();
+  ASSERT_TRUE(federation.Invite());
+  const wire::BaselineTask task = federation.BaselineItem();
+  for (auto& site : federation.sites) {
+    site->Step(federation.job, {task});
+    ASSERT_NE(site->Last<wire::BaselineReady>(), nullptr);
+  }
+  EXPECT_TRUE(federation.sites[2]->link.uploaded.empty());
+  EXPECT_FALSE(federation.sites[2]->Last<wire::BaselineReady>()->blob.has_value());
+  // What left is not the model, and the same again after a restart.
+  SiteHarness& site = *federation.sites[0];
+  const Digest blob = *site.Last<wire::BaselineReady>()->blob;
+  EXPECT_THAT(site.link.uploaded.at(blob), Not(HasSubstr("a.weight")));
+  const Bytes message = wire::SerializeSiteMessage(*site.Last<wire::BaselineReady>());
+  site.Kill();
+  site.Start();
+  site.Step(federation.job, {task});
+  EXPECT_EQ(wire::SerializeSiteMessage(*site.Last<wire::BaselineReady>()), message);
+  EXPECT_EQ(site.Runs("train"), 1);
+}
+
+TEST(ExperimentRunnerTest, AnAcceptanceThatIsNotTheSitesGetsNoKey) {
+  TestFederation federation;
+  ASSERT_TRUE(federation.Invite());
+  wire::BaselineTask task = federation.BaselineItem();
+  plan::Acceptance forged = plan::ParseAcceptance(task.acceptances[1].document).value();
+  forged.sealing_key = Bytes(32, '\7');  // the coordinator would like to read it too
+  task.acceptances[1].document = plan::AcceptanceDocument(forged);
+  federation.sites[0]->Step(federation.job, {task});
+  EXPECT_EQ(federation.sites[0]->Last<wire::BaselineReady>(), nullptr);
+  ASSERT_NE(federation.sites[0]->Last<wire::SiteFailure>(), nullptr);
+  EXPECT_TRUE(federation.sites[0]->link.uploaded.empty());
+}
+
+TEST(ExperimentRunnerTest, AValidationAddsUpHistogramsAndSendsASummary) {
+  TestFederation federation;
+  ASSERT_TRUE(federation.Invite());
+  ShareBaselines(federation);
+  const auto models_of = [&](size_t reader) {
+    std::vector<wire::ModelRef> models = {federation.GlobalModel(0, federation.plan.model.initial_model)};
+    for (size_t origin = 0; origin < federation.sites.size(); ++origin) {
+      models.push_back(federation.BaselineModel(origin, reader));
+    }
+    return models;
+  };
+  const auto total = federation.RunSum(wire::SumKind::kValidate, 1, 0, models_of);
+  // Four models on the test split, one of them on the tuning split too.
+  const uint64_t size = plan::HistogramCounters(federation.plan);
+  ASSERT_EQ(total.counters.size(), 5 * size);
+  uint64_t tested = 0;
+  uint64_t tuned = 0;
+  for (auto& site : federation.sites) {
+    const FrozenCohort cohort = site->context().cohorts->Frozen(federation.job).value();
+    tested += cohort.Of(CohortSplit::kTest).size();
+    tuned += cohort.Of(CohortSplit::kTuning).size();
+    EXPECT_EQ(site->Runs("validate"), 1);
+    const wire::SiteSummary* summary = site->Last<wire::SiteSummary>();
+    ASSERT_NE(summary, nullptr);
+    ASSERT_EQ(summary->models.size(), 4u);
+    EXPECT_TRUE(eval::ParseSummary(summary->models[0].summary).ok());
+  }
+  uint64_t cases = 0;
+  for (uint64_t i = 0; i < size - 2; ++i) {
+    cases += total.counters[i];
+  }
+  EXPECT_EQ(cases, tested);
+  cases = 0;
+  for (uint64_t i = 4 * size; i < 5 * size - 2; ++i) {
+    cases += total.counters[i];
+  }
+  EXPECT_EQ(cases, tuned);
+}
+
+TEST(ExperimentRunnerTest, OneBadBaselineDoesNotStopAValidation) {
+  TestFederation federation;
+  ASSERT_TRUE(federation.Invite());
+  ShareBaselines(federation);
+  const auto models_of = [&](size_t reader) {
+    wire::ModelRef bad = federation.BaselineModel(1, reader);
+    bad.sealed_key = federation.BaselineModel(1, (reader + 1) % 3).sealed_key;  // sealed for somebody else
+    return std::vector<wire::ModelRef>{federation.GlobalModel(0, federation.plan.model.initial_model), bad};
+  };
+  const auto total = federation.RunSum(wire::SumKind::kValidate, 1, 0, models_of);
+  const uint64_t size = plan::HistogramCounters(federation.plan);
+  ASSERT_EQ(total.counters.size(), 3 * size);
+  for (uint64_t i = size; i < 2 * size; ++i) {
+    EXPECT_EQ(total.counters[i], 0u);
+  }
+  EXPECT_EQ(federation.sites[0]->Last<wire::SiteSummary>()->models.size(), 1u);
+}
+
+// Planted names, patient ids and UIDs are nowhere in what left: messages, masked vectors, the audit log.
+TEST(ExperimentRunnerTest, NoIdentifierLeaves) {
+  TestFederation federation;
+  ASSERT_TRUE(federation.Invite());
+  ShareBaselines(federation);
+  const auto model = federation.GlobalModel(0, federation.plan.model.initial_model);
+  federation.RunSum(wire::SumKind::kTrain, 1, 0, Always(model));
+  federation.RunSum(wire::SumKind::kValidate, 1, 0, Always(model));
+  for (auto& site : federation.sites) {
+    std::vector<Bytes> out;
+    for (const wire::SiteMessage& message : site->link.sent) {
+      out.push_back(wire::SerializeSiteMessage(message));
+    }
+    for (const auto& [digest, bytes] : site->link.uploaded) {
+      out.push_back(bytes);
+    }
+    for (const audit::Record& record : site->store().audit().Read(1, 1000).value()) {
+      out.push_back(record.event.subject + record.event.type + record.event.detail);
+    }
+    ASSERT_GT(out.size(), 10u);
+    for (const Bytes& bytes : out) {
+      for (const char* canary : {"CANARY", "PATIENT", "ACCESSION", "1.2.826"}) {
+        EXPECT_THAT(bytes, Not(HasSubstr(canary)));
+      }
+    }
+    EXPECT_FALSE(site->store().audit().Verify()->has_value());
+  }
+}
+
+TEST(ExperimentRunnerTest, TheEndRemovesSecrets) {
+  TestFederation federation;
+  ASSERT_TRUE(federation.Invite());
+  SiteHarness& site = *federation.sites[0];
+  const std::filesystem::path secret = site.config.data / "secrets" / "job-1.secret";
+  EXPECT_TRUE(std::filesystem::exists(secret));
+  wire::ExperimentClosed closed;
+  closed.job = federation.job;
+  closed.phase = "aborted";
+  closed.reason = "by the operator";
+  site.Step(federation.job, {closed});
+  EXPECT_FALSE(std::filesystem::exists(secret));
+  EXPECT_EQ(site.store().experiments().Get(federation.job)->state, ExperimentState::kClosed);
+}
+
+}  // namespace
+}  // namespace cloister::site

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// Stands in for cloister-worker in the agent's tests: keeps its contract without LibTorch or pixels. A "film" is a text
+// file; one that says BAD is rejected. Training moves every weight by an amount that follows from the job, so that a
+// sum can be checked; scores follow from the labels. Each run adds a line to CLOISTER_FAKE_LOG.
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "protocols/base/file.h"
+#include "protocols/update/model_state.h"
+
+namespace {
+
+using Json = nlohmann::json;
+namespace fs = std::filesystem;
+
+int Fail(const char* code, const char* reason, const std::string& message) {
+  const Json error = {{"error", {{"code", code}, {"reason", reason}, {"message", message}}}};
+  (void)cloister::WriteFileAtomically("result.json", error.dump());
+  return 1;
+}
+
+int Finish(const Json& result) {
+  return cloister::WriteFileAtomically("result.json", result.dump()).ok() ? 0 : 1;
+}
+
+int Prepare(const Json& job) {
+  Json cases = Json::array();
+  int row = 0;
+  for (const Json& one : job["cases"]) {
+    const auto film = cloister::ReadFile(one["files"][0].get<std::string>());
+    if (!film.ok() || film->find("BAD") != std::string::npos) {
+      cases.push_back({{"case", one["case"]}, {"rejected", "DECODE_FAILED"}, {"message", "the codec gave up"}});
+    } else {
+      cases.push_back({{"case", one["case"]}, {"row", row++}});
+    }
+  }
+  const Json prepared = {{"shape", {row, 1, 2, 2}}, {"preprocessing", std::string(64, '0')}, {"cases", cases}};
+  (void)cloister::WriteFileAtomically("prepared.json", prepared.dump());
+  return Finish({{"prepared", row}});
+}
+
+int Train(const Json& job) {
+  auto model = cloister::update::ReadModelState(job["initial_model"].get<std::string>());
+  if (!model.ok()) {
+    return Fail("INVALID_ARGUMENT", "bad_model", std::string(model.status().message()));
+  }
+  double positives = 0;
+  for (const Json& one : job["cases"]) {
+    positives += one["label"].get<int>();
+  }
+  const size_t n = job["cases"].size();
+  std::puts(
+      "{\"progress\": {\"phase\": \"train\", \"epoch\": 1, \"epochs\": 1, \"batch\": 1, \"batches\": 1, "
+      "\"loss\": 0.5, \"images_per_second\": 100, \"eta_seconds\": 0}}");
+  const float step = static_cast<float>(0.01 * positives / static_cast<double>(n) + 0.001 * job["epochs"].get<int>());
+  for (float& value : model->values) {
+    value += step;
+  }
+  if (getenv("CLOISTER_FAKE_DIVERGE") != nullptr) {
+    model->values[0] = std::numeric_limits<float>::quiet_NaN();
+  }
+  if (!cloister::update::WriteModelState("model.safetensors", model->layout, model->values).ok()) {
+    return Fail("UNAVAILABLE", "input_output", "cannot write");
+  }
+  return Finish({{"model", "model.safetensors"}, {"samples", n}, {"batches", (n + 15) / 16}, {"loss_sum", 0.5 * n}});
+}
+
+int Validate(const Json& job) {
+  Json scores = Json::object();
+  for (const Json& model : job["models"]) {
+    Json list = Json::array();
+    int i = 0;
+    for (const Json& one : job["cases"]) {
+      const double noise = 0.05 * (i++ % 7);
+      list.push_back(one["label"].get<int>() == 1 ? 0.6 + noise : 0.4 - noise);
+    }
+    scores[model["id"].get<std::string>()] = list;
+  }
+  return Finish({{"scores", scores}});
+}
+
+int Predict(const Json& job) {
+  const auto film = cloister::ReadFile(job["files"][0].get<std::string>());
+  if (!film.ok() || film->find("BAD") != std::string::npos) {
+    return Finish({{"rejected", "TRUNCATED"}, {"message", "fewer pixels than promised"}});
+  }
+  (void)cloister::WriteFileAtomically("capture.rgb", cloister::Bytes(4 * 4 * 3, '\x7f'));
+  return Finish(
+      {{"score", 0.83}, {"positive", true}, {"capture", {{"file", "capture.rgb"}, {"rows", 4}, {"columns", 4}}}});
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 3 || chdir(argv[2]) != 0) {
+    return 2;
+  }
+  const auto text = cloister::ReadFile("job.json");
+  const Json job = text.ok() ? Json::parse(*text, nullptr, false) : Json();
+  if (!job.is_object()) {
+    return Fail("INVALID_ARGUMENT", "bad_job", "no job.json");
+  }
+  const std::string kind = job["kind"];
+  if (const char* log = getenv("CLOISTER_FAKE_LOG")) {
+    std::ofstream(log, std::ios::app) << kind << " " << fs::path(argv[2]).filename().string() << "\n";
+  }
+  if (const char* crash = getenv("CLOISTER_FAKE_CRASH"); crash != nullptr && kind == crash) {
+    abort();
+  }
+  return kind == "prepare"    ? Prepare(job)
+         : kind == "train"    ? Train(job)
+         : kind == "validate" ? Validate(job)
+         : kind == "predict"  ? Predict(job)
+                              : Fail("INVALID_ARGUMENT", "bad_job", "unknown kind");
+}
