@@ -15,6 +15,7 @@
 #include "protocols/storage/blob_store.h"
 #include "protocols/transport/identity.h"
 #include "site_agent/agent/agent.h"
+#include "site_agent/cli/site_pacs.h"
 #include "site_agent/cohort/pacs_study_source.h"
 #include "site_agent/link/grpc_coordinator_link.h"
 #include "site_agent/policy/policy.h"
@@ -23,7 +24,7 @@
 namespace cloister::site {
 namespace {
 
-constexpr char kVersion[] = "0.1.0";
+constexpr char kVersion[] = CLOISTER_VERSION;
 
 absl::StatusOr<Descriptor> LockDataFolder(const std::filesystem::path& data) {
   const std::filesystem::path path = data / "agent.lock";
@@ -48,15 +49,6 @@ absl::Status MakeDataFolder(const std::filesystem::path& data) {
 absl::Status CheckPolicyFile(const std::filesystem::path& path) {
   CLOISTER_ASSIGN_OR_RETURN(const Bytes text, ReadFile(path, uint64_t{1} << 20));
   return ParsePolicy(text, path.string()).status();
-}
-
-absl::StatusOr<PacsClient> ConnectPacs(const SiteConfig& config) {
-  PacsConfig pacs;
-  pacs.host = config.pacs_host;
-  pacs.port = config.pacs_port;
-  pacs.called_ae_title = config.pacs_ae_title;
-  pacs.calling_ae_title = config.ae_title;
-  return PacsClient::Create(pacs);
 }
 
 absl::StatusOr<std::unique_ptr<Portal>> StartPortal(const SiteConfig& config, SiteStore* store, const Clock* clock) {
@@ -128,7 +120,7 @@ absl::Status RunAgent(const SiteConfig& config) {
                                                       : agent->OnReceived(instance);
                             }));
 
-  CLOISTER_ASSIGN_OR_RETURN(PacsClient pacs, ConnectPacs(config));
+  CLOISTER_ASSIGN_OR_RETURN(PacsClient pacs, PacsClient::Create(PacsOf(config)));
   PacsStudySource source(pacs, config.retrieve == RetrieveBy::kMove ? scp.get() : nullptr);
   PacsResultSink sink(pacs);
   CLOISTER_ASSIGN_OR_RETURN(const std::unique_ptr<Agent> agent, Agent::Create(AgentParts{config,
