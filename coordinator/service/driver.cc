@@ -478,6 +478,16 @@ absl::StatusOr<Driver::Events> Driver::EventsOf(const Job& job, uint64_t after) 
   return result;
 }
 
+void Driver::LastEvents(const JobId& job, Then<absl::StatusOr<std::vector<wire::ExperimentEvent>>> then) {
+  using List = absl::StatusOr<std::vector<wire::ExperimentEvent>>;
+  Ask<List>(std::move(then), [this, job]() -> List {
+    CLOISTER_ASSIGN_OR_RETURN(Job * found, Find(job));
+    const uint64_t last = found->last_note();
+    CLOISTER_ASSIGN_OR_RETURN(Events events, EventsOf(*found, last > kEventsAtOnce ? last - kEventsAtOnce : 0));
+    return std::move(events.events);
+  });
+}
+
 bool Driver::NextEvents(const JobId& job, uint64_t after_sequence, Then<absl::StatusOr<Events>> then) {
   return thread_.Post([this, job, after_sequence, then = std::move(then)] {
     const auto found = jobs_.find(job);

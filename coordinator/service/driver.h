@@ -58,6 +58,8 @@ class Driver {
   // False: stopping, and `then` is not called.
   bool NextEvents(const JobId& job, uint64_t after_sequence, Then<absl::StatusOr<Events>> then);
   void WakeWatchers(const JobId& job);
+  // The last events, in order.
+  void LastEvents(const JobId& job, Then<absl::StatusOr<std::vector<wire::ExperimentEvent>>> then);
   // The global models of an experiment, by round.
   void ListModels(const JobId& job, Then<absl::StatusOr<std::vector<ModelRecord>>> then);
 
