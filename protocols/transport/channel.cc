@@ -205,7 +205,7 @@ absl::Status CoordinatorChannel::Explain(const grpc::Status& status) const {
         "no answer; a firewall on the way, or a wrong address? (outbound TCP to this port, or a CONNECT proxy in "
         "https_proxy, is enough)";
   } else if (Contains(text, {"Socket closed", "reset", "Broken pipe", "Stream removed", "GOAWAY", "RST_STREAM",
-                             "closed", "Cancelled"})) {
+                             "closed", "Cancel"})) {
     cause = "the connection was closed; is the coordinator restarting, or does it refuse our certificate?";
   }
   return absl::UnavailableError(fmt::format("cannot reach the coordinator at {}: {}", target, cause));

@@ -4,10 +4,10 @@
 namespace cloister::transport {
 
 const char kPageStyle[] = R"css(
-:root{color-scheme:light dark;--ground:#f4f6f8;--sheet:#fff;--line:#dde3e9;--ink:#17212b;--soft:#5a6876;--accent:#0f5f78;
+:root{color-scheme:light dark;--ground:#f4f6f8;--sheet:#fff;--line:#dde3e9;--edge:#8e9baa;--ink:#17212b;--soft:#5a6876;--accent:#0f5f78;
 --accent-soft:#e2f0f4;--good:#1b6e3c;--good-soft:#e3f3e9;--warning:#8a5300;--warning-soft:#fdf1dc;--bad:#a3231b;
 --bad-soft:#fbe7e5;--shade:0 1px 2px rgba(23,33,43,.05)}
-@media (prefers-color-scheme:dark){:root{--ground:#10161c;--sheet:#182129;--line:#2b3742;--ink:#e4eaf0;--soft:#98a7b5;
+@media (prefers-color-scheme:dark){:root{--ground:#10161c;--sheet:#182129;--line:#2b3742;--edge:#5f7080;--ink:#e4eaf0;--soft:#98a7b5;
 --accent:#6cc3dc;--accent-soft:#163541;--good:#7fd09c;--good-soft:#16321f;--warning:#eebc6a;--warning-soft:#3a2b10;
 --bad:#f19a92;--bad-soft:#402020;--shade:none}}
 *{box-sizing:border-box}
@@ -60,9 +60,8 @@ border:1px solid var(--line)}
 .notice.warning{background:var(--warning-soft);border-color:transparent}.notice.warning svg{color:var(--warning)}
 .notice.bad{background:var(--bad-soft);border-color:transparent}.notice.bad svg{color:var(--bad)}
 .notice.active{background:var(--accent-soft);border-color:transparent}.notice.active svg{color:var(--accent)}
-.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(130px,1fr));gap:1px;background:var(--line);
-border:1px solid var(--line);border-radius:8px;overflow:hidden;margin:0 0 18px}
-.figures div{background:var(--sheet);padding:12px 18px}
+.figures{display:flex;flex-wrap:wrap;gap:1px;background:var(--line);border:1px solid var(--line);border-radius:8px;overflow:hidden;margin:0 0 18px}
+.figures div{background:var(--sheet);padding:12px 18px;flex:1 1 130px}
 .figures dt{color:var(--soft);font-size:12.5px}
 .figures dd{margin:1px 0 0;font-size:22px;font-weight:600;font-variant-numeric:tabular-nums;overflow-wrap:anywhere;line-height:1.35}
 .facts{display:grid;grid-template-columns:minmax(110px,max-content) 1fr;gap:5px 22px;margin:0 0 14px}
@@ -76,11 +75,12 @@ pre{overflow:auto;background:var(--ground);border:1px solid var(--line);border-r
 details{margin:0 0 10px}summary{cursor:pointer;color:var(--soft)}
 form{margin:0 0 10px}form.inline{display:inline-block;margin:0 8px 0 0}
 label{display:block;color:var(--soft);font-size:13.5px;margin:0 0 3px}
-input,select,textarea{font:inherit;color:inherit;background:var(--sheet);border:1px solid var(--line);border-radius:6px;
+input,select,textarea{font:inherit;color:inherit;background:var(--sheet);border:1px solid var(--edge);border-radius:6px;
 padding:7px 10px;width:100%;max-width:420px;margin:0 0 12px}
+label>input:not([type=checkbox]):not([type=radio]),label>select,label>textarea{display:block;margin-top:3px;color:var(--ink)}
 input[type=checkbox],input[type=radio]{width:auto;margin:0 7px 0 0}
 input[type=range]{padding:0}
-button,.button{font:inherit;font-weight:500;border:1px solid var(--line);border-radius:6px;padding:6px 15px;background:var(--sheet);
+button,.button{font:inherit;font-weight:500;border:1px solid var(--edge);border-radius:6px;padding:6px 15px;background:var(--sheet);
 color:var(--ink);cursor:pointer;display:inline-block}
 button:hover,.button:hover{border-color:var(--soft);text-decoration:none}
 button.good,button.active{background:var(--accent);border-color:var(--accent);color:var(--sheet)}
