@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "protocols/base/ids.h"
@@ -131,12 +132,14 @@ nlohmann::json GateJson(const Gate& gate) {
 EnsembleRule ReadEnsemble(StrictYaml yaml, int rounds) {
   EnsembleRule ensemble;
   ensemble.candidates_last = static_cast<int>(yaml.Int("candidates_last", 1, 100, 3));
-  if (ensemble.candidates_last > rounds) ensemble.candidates_last = rounds;
   ensemble.members = static_cast<int>(yaml.Int("members", 1, 100, 1));
   if (ensemble.members > ensemble.candidates_last) {
     yaml.Fail("members",
               fmt::format("{} members cannot come from {} candidates", ensemble.members, ensemble.candidates_last));
   }
+  // A shorter run has fewer candidates than it was written for.
+  ensemble.candidates_last = std::min(ensemble.candidates_last, rounds);
+  ensemble.members = std::min(ensemble.members, rounds);
   ensemble.combiner = yaml.OneOf("combiner", {"mean_probability", "mean_logit"}, "mean_probability");
   ensemble.operating_point = yaml.OneOf("operating_point", {"youden", "sensitivity", "specificity"}, "youden");
   if (ensemble.operating_point != "youden") ensemble.target = yaml.Real("target", 0.01, 1);
