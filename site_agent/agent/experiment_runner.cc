@@ -422,8 +422,8 @@ absl::Status ExperimentRunner::RunMask(const AcceptedExperiment& experiment, con
     if (!counters.has_value()) {
       return absl::OkStatus();
     }
-    contents = [&counters]() -> absl::StatusOr<std::vector<VectorContent>> {
-      return std::vector<VectorContent>{{nullptr, *counters}};
+    contents = [counters = *counters]() -> absl::StatusOr<std::vector<VectorContent>> {
+      return std::vector<VectorContent>{{nullptr, counters}};
     };
   }
   const absl::StatusOr<std::vector<SumVectorRow>> vectors = sum.session->WriteVectors(contents, stop);
