@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <fstream>
 #include <vector>
 
 #include "protocols/base/descriptor.h"
@@ -81,11 +82,16 @@ WorkerError ReadError(const Json& error) {
   return result;
 }
 
+// Files under /proc have no size, so they are read until they end.
+std::string ReadProc(pid_t pid, const char* name) {
+  std::ifstream file(fmt::format("/proc/{}/{}", pid, name), std::ios::binary);
+  return std::string(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
+}
+
 uint64_t ResidentBytes(pid_t pid) {
-  const absl::StatusOr<Bytes> statm = ReadFile(fmt::format("/proc/{}/statm", pid), 4096);
   unsigned long size = 0;
   unsigned long resident = 0;
-  if (!statm.ok() || sscanf(statm->c_str(), "%lu %lu", &size, &resident) != 2) {
+  if (sscanf(ReadProc(pid, "statm").c_str(), "%lu %lu", &size, &resident) != 2) {
     return 0;
   }
   return uint64_t{resident} * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
@@ -179,8 +185,7 @@ void KillStaleWorker(const std::filesystem::path& folder) {
   if (pid <= 1) {
     return;
   }
-  const absl::StatusOr<Bytes> command_line = ReadFile(fmt::format("/proc/{}/cmdline", pid), 1 << 16);
-  if (command_line.ok() && command_line->find(folder.string()) != Bytes::npos) {
+  if (ReadProc(pid, "cmdline").find(folder.string()) != std::string::npos) {
     Log()->warn("a worker of an earlier agent still runs in {}: ending it", folder.filename().string());
     kill(-pid, SIGKILL);
     kill(pid, SIGKILL);

@@ -444,7 +444,8 @@ TEST(ExperimentRunnerTest, NoIdentifierLeaves) {
     for (const auto& [digest, bytes] : site->link.uploaded) {
       out.push_back(bytes);
     }
-    for (const audit::Record& record : site->store().audit().Read(1, 1000).value()) {
+    const std::vector<audit::Record> records = site->store().audit().Read(1, 1000).value();
+    for (const audit::Record& record : records) {
       out.push_back(record.event.subject + record.event.type + record.event.detail);
     }
     ASSERT_GT(out.size(), 10u);

@@ -121,7 +121,7 @@ struct SiteHarness::Running {
   std::map<JobId, std::unique_ptr<ExperimentRunner>> runners;
 };
 
-SiteHarness::SiteHarness(const std::string& name, testing::TestPki* pki, const Clock* clock,
+SiteHarness::SiteHarness(const std::string& name, testing::TestConsortium* pki, const Clock* clock,
                          const std::filesystem::path& folder, std::map<Digest, Bytes>* published)
     : id(SiteId::Parse(name).value()), pki_(pki), clock_(clock), folder_(folder), published_(published) {
   config.site = id;
@@ -133,6 +133,8 @@ SiteHarness::SiteHarness(const std::string& name, testing::TestPki* pki, const C
   link.published = published_;
   worker_environment["CLOISTER_FAKE_LOG"] = (folder_ / "worker-runs").string();
 }
+
+SiteHarness::~SiteHarness() = default;
 
 void SiteHarness::Start() {
   ASSERT_TRUE(MakeDirectories(config.data).ok());

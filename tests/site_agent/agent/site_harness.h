@@ -13,7 +13,7 @@
 #include "site_agent/agent/release_desk.h"
 #include "site_agent/agent/serving_desk.h"
 #include "tests/support/temp_dir.h"
-#include "tests/support/test_pki.h"
+#include "tests/support/test_consortium.h"
 
 namespace cloister::site {
 
@@ -60,8 +60,10 @@ class FakeLink final : public CoordinatorLink {
 
 class SiteHarness {
  public:
-  SiteHarness(const std::string& id, testing::TestPki* pki, const Clock* clock, const std::filesystem::path& folder,
+  SiteHarness(const std::string& id, testing::TestConsortium* pki, const Clock* clock, const std::filesystem::path& folder,
               std::map<Digest, Bytes>* published);
+
+  ~SiteHarness();
 
   // Writes the label file of the PACS and opens everything that lies in the folder.
   void Start();
@@ -99,7 +101,7 @@ class SiteHarness {
   SiteContext& context();
 
  private:
-  testing::TestPki* pki_;
+  testing::TestConsortium* pki_;
   const Clock* clock_;
   std::filesystem::path folder_;
   std::map<Digest, Bytes>* published_;

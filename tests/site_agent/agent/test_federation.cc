@@ -62,7 +62,7 @@ TestFederation::TestFederation(const std::string& experiment_yaml) {
   plan_digest = crypto::Sha256(plan_document);
   published[plan.model.initial_model] = initial_model;
   for (int i = 1; i <= 3; ++i) {
-    sites.push_back(std::make_unique<SiteHarness>(testing::TestPki::SiteName(i).value(), &pki, &clock,
+    sites.push_back(std::make_unique<SiteHarness>(testing::TestConsortium::SiteName(i).value(), &pki, &clock,
                                                   folder.path() / std::to_string(i), &published));
     for (int patient = 0; patient < 30 + 10 * i; ++patient) {
       sites.back()->pacs.Add(1000 * i + patient, patient % (i + 1) == 0);

@@ -39,7 +39,7 @@ class TestFederation {
   wire::ReleaseOffer Release(const std::vector<std::pair<std::string, Digest>>& members, double operating_point,
                              const std::string& id = "release-1");
 
-  testing::TestPki pki;
+  testing::TestConsortium pki;
   FakeClock clock{testing::kTestNow};
   testing::TempDir folder;
   std::map<Digest, Bytes> published;
