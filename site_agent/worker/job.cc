@@ -178,6 +178,8 @@ class Fields {
 };
 
 constexpr size_t kMostCases = 1000000;
+// LibTorch's thread pool waits for ever for threads that it cannot start.
+constexpr int64_t kLeastMemoryMb = 512;
 
 models::ModelSpec ReadModel(Fields& job, const plan::Task& task, absl::Status& error) {
   models::ModelSpec spec;
@@ -306,7 +308,9 @@ absl::StatusOr<Job> ParseJob(const std::string& text) {
     Fields fields(json, "", error);
     const std::string kind = fields.Text("kind");
     job.threads = static_cast<int>(fields.Int("threads", 1, 256, 1));
-    job.memory_bytes = static_cast<uint64_t>(fields.Int("memory_mb", 0, 1 << 24, 0)) << 20;
+    if (fields.Has("memory_mb")) {
+      job.memory_bytes = static_cast<uint64_t>(fields.Int("memory_mb", kLeastMemoryMb, 1 << 24, kLeastMemoryMb)) << 20;
+    }
     if (kind == "self_test") {
       job.kind = SelfTestJob{fields.Text("action")};
     } else if (const Json* task = fields.Find("task")) {

@@ -73,7 +73,7 @@ struct SelfTestJob {
 
 struct Job {
   int threads = 1;
-  uint64_t memory_bytes = 0;  // 0: no limit
+  uint64_t memory_bytes = 0;  // at least 512 MiB; 0: no limit
   plan::Task task;            // of every kind but self_test
   std::variant<InitJob, PrepareJob, TrainJob, ValidateJob, PredictJob, SelfTestJob> kind;
 };

@@ -91,7 +91,7 @@ TEST(NetworksTest, AWrongSizeIsAStatus) {
     return absl::OkStatus();
   });
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(status.message()), testing::StartsWith("test: "));
+  EXPECT_THAT(std::string(status.message()), ::testing::StartsWith("test: "));
   EXPECT_EQ(std::string(status.message()).find('\n'), std::string::npos);
 }
 

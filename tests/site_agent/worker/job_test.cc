@@ -110,6 +110,7 @@ TEST(JobTest, NamesTheFieldThatIsWrong) {
   Refuses(with("/threads", 0), "threads: must be a whole number from 1 to 256");
   Refuses(with("/threads", 1.5), "threads");
   Refuses(with("/memory_mb", -1), "memory_mb");
+  Refuses(with("/memory_mb", 100), "memory_mb: must be a whole number from 512");
   Refuses(with("/memory_mb", 18446744073709551615u), "memory_mb");
   Refuses(with("/surprise", 1), "surprise: unknown field");
   Refuses(with("/model/achitecture", "x"), "model.achitecture: unknown field");

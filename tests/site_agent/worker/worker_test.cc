@@ -271,8 +271,20 @@ TEST_F(WorkerTest, FailuresSayWhy) {
   job = TrainJob(initial, 30);
   job["algorithm"]["optimizer"] = {{"name", "sgd"}, {"lr", 100}, {"weight_decay", 10}};
   fails(job, "diverged", "not finite");
+
+  Json large = Job("prepare");  // films so large that the first layer alone needs more than is allowed
+  large["task"] = testing::ExampleTask(1024);
+  large["cases"] = Json::array();
+  for (const Json& item : cases_) {
+    const std::string id = item["case"];
+    large["cases"].push_back({{"case", id}, {"files", {Folder("films") / (id + ".dcm")}}});
+  }
+  ASSERT_EQ(Run(Folder("large"), large).status, 0);
   job = TrainJob(initial, 1);
-  job["memory_mb"] = 120;  // the weights and their gradients alone take more
+  job["task"] = large["task"];
+  job["prepared"] = Folder("large");
+  job["algorithm"]["batch_size"] = 12;
+  job["memory_mb"] = 512;
   fails(job, "out_of_memory", "out of memory");
 }
 
