@@ -175,6 +175,14 @@ absl::Status Job::TakeBaseline(const SiteId& site, const wire::BaselineReady& re
       baseline.keys[key.site] = key.sealed;
     }
   }
+  // A step names the same models to everybody: one that somebody could not open is no use.
+  for (const SiteId& reader : machine_.Accepted()) {
+    if (baseline.keys.count(reader) == 0) {
+      return absl::InvalidArgumentError(
+          fmt::format("the baseline of {} is not sealed for {}: seal it for every acceptance of the task", site.value(),
+                      reader.value()));
+    }
+  }
   CLOISTER_RETURN_IF_ERROR(Commit(BaselineDone{site, true}, [&](storage::Transaction& transaction) -> absl::Status {
     CLOISTER_RETURN_IF_ERROR(PutBaseline(transaction, stored_.job, baseline));
     return Audit(transaction, site.value(), "baseline", "sealed_baseline", baseline.size_bytes, baseline.blob);

@@ -53,8 +53,13 @@ absl::StatusOr<std::vector<wire::SiteMessage>> SimSite::Work(const wire::WorkIte
     return std::vector<wire::SiteMessage>{std::move(answer)};
   }
   if (const auto* task = std::get_if<wire::BaselineTask>(&item)) {
-    CLOISTER_ASSIGN_OR_RETURN(const Digest blob, blobs.Put("sealed baseline of " + id_.value()));
-    return std::vector<wire::SiteMessage>{wire::BaselineReady{task->job, blob, {{id_, "sealed content key"}}}};
+    wire::BaselineReady ready{task->job, {}, {}};
+    CLOISTER_ASSIGN_OR_RETURN(ready.blob, blobs.Put("sealed baseline of " + id_.value()));
+    for (const wire::SignedDocument& document : task->acceptances) {
+      CLOISTER_ASSIGN_OR_RETURN(const plan::Acceptance acceptance, plan::ParseAcceptance(document.document));
+      ready.keys.push_back({acceptance.site, "sealed content key"});
+    }
+    return std::vector<wire::SiteMessage>{std::move(ready)};
   }
   if (const auto* step = std::get_if<wire::SumStep>(&item)) {
     return TakePart(*step, blobs);
