@@ -99,7 +99,7 @@ absl::StatusOr<int> CommandSet::Run() const {
   }
   const auto action = actions_.find(command);
   if (action == actions_.end() || !action->second) {
-    session_->err() << command->help();
+    session_->err() << app_->help();
     return kUsage;
   }
   return action->second(*session_);

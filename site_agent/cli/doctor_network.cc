@@ -53,14 +53,19 @@ std::vector<Finding> ExamineCoordinator(const Patient& patient) {
              absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status)
                  ? "check \"coordinator\" in site.yaml, and that this machine may dial that address (https_proxy is "
                    "honoured)"
-                 : "see the certificates above; the coordinator's operator can tell more"}};
+                 : "the coordinator's operator can tell more"}};
   };
+  if (!transport::CheckOwnCertificate(options.tls, options.role, patient.clock->Now()).ok()) {
+    return {{"coordinator", Health::kProblem,
+             fmt::format("{} was not tried, because it asks for our certificate", options.target),
+             "see the certificates above"}};
+  }
   const auto channel = transport::CoordinatorChannel::Create(options, patient.clock);
   if (!channel.ok()) {
     return problem(channel.status());
   }
   GrpcCoordinatorLink::Options link_options;
-  link_options.agent_version = std::string(CLOISTER_VERSION) + " doctor";
+  link_options.agent_version = CLOISTER_VERSION;
   link_options.call_timeout = patient.network_timeout;
   GrpcCoordinatorLink link(*channel, link_options);
   const absl::StatusOr<wire::Work> work = link.PullWork(0, absl::ZeroDuration(), transport::StopSource());
@@ -86,7 +91,7 @@ std::vector<Finding> ExaminePacs(const Patient& patient) {
   }
   if (const absl::Status echo = client->Echo(); !echo.ok()) {
     return {{"PACS", Health::kProblem, std::string(echo.message()),
-             absl::IsUnavailable(echo) ? "is it running, and are pacs.host and pacs.port in site.yaml right?" : ""}};
+             absl::IsUnavailable(echo) ? "its address is pacs.host and pacs.port in site.yaml" : ""}};
   }
   StudyQuery query;
   query.study_instance_uid = kNoSuchStudy;

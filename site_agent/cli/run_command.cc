@@ -59,7 +59,13 @@ absl::StatusOr<std::unique_ptr<Portal>> StartPortal(const SiteConfig& config, Si
   options.site = config.site.value();
   options.host = config.portal_host;
   options.port = config.portal_port;
-  CLOISTER_ASSIGN_OR_RETURN(options.users, transport::ReadUsers(config.portal_users));
+  options.users_file = config.portal_users;
+  const absl::Status readable = transport::ReadUsers(config.portal_users).status();
+  if (absl::IsNotFound(readable)) {
+    Log()->warn("nobody can log in to the portal yet: cloister-site portal-user NAME");
+  } else if (!readable.ok()) {
+    return readable;
+  }
   return Portal::Start(options, store, clock);
 }
 

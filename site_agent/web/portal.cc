@@ -108,6 +108,7 @@ absl::StatusOr<std::unique_ptr<Portal>> Portal::Start(const PortalOptions& optio
   http.port = options.port;
   http.product = "Cloister · " + options.site;
   http.users = options.users;
+  http.users_file = options.users_file;
   auto server = std::make_unique<transport::HttpServer>(http, clock);
 
   const auto page = [&](const std::string& path, const char* title_en, const char* title_zh, int refresh_seconds,
