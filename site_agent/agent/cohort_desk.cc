@@ -132,10 +132,12 @@ absl::StatusOr<PreparedCohort> CohortDesk::Prepare(const plan::Task& task, const
     }
     cohort.prepared = std::get<WorkerDone>(outcome).folder;
     CLOISTER_ASSIGN_OR_RETURN(const auto rejected, ReadRejections(cohort.prepared));
+    std::vector<StudyCatalogueRow> removed;
     for (DraftCase& one : ApplyRejections(rejected, draft)) {
       one.study.updated_unix_ms = absl::ToUnixMillis(clock_->Now());
-      CLOISTER_RETURN_IF_ERROR(store_->cohorts().PutStudy(one.study));
+      removed.push_back(std::move(one.study));
     }
+    CLOISTER_RETURN_IF_ERROR(store_->cohorts().PutStudies(removed));
   }
   CohortBuildRow row;
   row.task = task.name;

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <limits>
+
 #include "protocols/base/file.h"
 #include "protocols/base/log.h"
 #include "protocols/crypto/hash.h"
@@ -120,7 +122,7 @@ void ExperimentRunner::CleanUp() {
   (void)site_->store->progress().Remove(job_.value());
   std::error_code ignored;
   std::filesystem::remove_all(site_->config->data / "spool" / job_.value(), ignored);
-  SweepRounds(-1);
+  SweepRounds(std::numeric_limits<int>::max());
 }
 
 // Training rounds leave weights and checkpoints behind: only the newest are kept, and the baseline.
@@ -132,7 +134,7 @@ void ExperimentRunner::SweepRounds(int keep_from) {
   for (const WorkerJobRow& row : *jobs) {
     int round = 0;
     if (row.kind == "train" && row.state != WorkerJobState::kRunning &&
-        sscanf(row.title.c_str(), "round %d", &round) == 1 && (keep_from < 0 || round < keep_from)) {
+        sscanf(row.title.c_str(), "round %d", &round) == 1 && round < keep_from) {
       std::error_code ignored;
       std::filesystem::remove_all(row.folder, ignored);
     }

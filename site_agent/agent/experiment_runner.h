@@ -84,6 +84,7 @@ class ExperimentRunner {
   // False while something that was delivered a moment ago need not be said again.
   bool Due(const std::string& what) const;
   void Delivered(const std::string& what);
+  // Removes the job folders of rounds before `keep_from`.
   void SweepRounds(int keep_from);
   void CleanUp();
 

@@ -13,7 +13,8 @@
 namespace cloister::site {
 namespace {
 
-constexpr int kFailuresInARow = 3;  // of the PACS itself, before the build gives up for now
+constexpr size_t kStudiesAtOnce = 32;  // stored in one transaction; after a kill so many are fetched again
+constexpr int kFailuresInARow = 3;     // of the PACS itself, before the build gives up for now
 
 bool Contains(const std::vector<std::string>& values, const std::string& value) {
   return std::find(values.begin(), values.end(), value) != values.end();
@@ -187,8 +188,10 @@ absl::StatusOr<CohortDraft> CohortBuilder::Build(const CohortRequest& request) {
   CohortDraft draft;
   draft.report = std::move(join.report);
   int failures_in_a_row = 0;
+  std::vector<StudyCatalogueRow> changed;
   for (size_t i = 0; i < join.studies.size(); ++i) {
     if (options_.cancelled && options_.cancelled()) {
+      CLOISTER_RETURN_IF_ERROR(table_->PutStudies(changed));
       return absl::CancelledError("stopped while fetching studies");
     }
     StudyCatalogueRow& study = join.studies[i];
@@ -207,12 +210,11 @@ absl::StatusOr<CohortDraft> CohortBuilder::Build(const CohortRequest& request) {
         study.fetch_attempts = before == known.end() ? 0 : before->second.fetch_attempts;
         const absl::Status status = Fetch(request, id, study);
         study.updated_unix_ms = absl::ToUnixMillis(clock_->Now());
-        CLOISTER_RETURN_IF_ERROR(table_->PutStudy(study));
-        if (absl::IsResourceExhausted(status)) {
-          return status;
-        }
+        changed.push_back(study);
         failures_in_a_row = IsAboutTheSource(status) ? failures_in_a_row + 1 : 0;
-        if (absl::IsPermissionDenied(status) || failures_in_a_row >= kFailuresInARow) {
+        if (absl::IsResourceExhausted(status) || absl::IsPermissionDenied(status) ||
+            failures_in_a_row >= kFailuresInARow) {
+          CLOISTER_RETURN_IF_ERROR(table_->PutStudies(changed));
           return Annotate(status, "fetching studies from the PACS");
         }
         draft.report.newly_fetched += status.ok() ? 1 : 0;
@@ -222,7 +224,11 @@ absl::StatusOr<CohortDraft> CohortBuilder::Build(const CohortRequest& request) {
         study.image_path = before->second.image_path;
       }
       study.updated_unix_ms = absl::ToUnixMillis(clock_->Now());
-      CLOISTER_RETURN_IF_ERROR(table_->PutStudy(study));
+      changed.push_back(study);
+    }
+    if (changed.size() >= kStudiesAtOnce) {
+      CLOISTER_RETURN_IF_ERROR(table_->PutStudies(changed));
+      changed.clear();
     }
     ++draft.report.studies[ParseStudyOutcome(study.outcome)];
     if (study.outcome == StudyOutcomeName(StudyOutcome::kUsable)) {

@@ -16,16 +16,24 @@ CohortBuildRow ReadBuild(RowReader& row) {
 
 }  // namespace
 
-absl::Status CohortTable::PutStudy(const StudyCatalogueRow& row) {
-  return database_
-      ->Execute(
-          "INSERT OR REPLACE INTO study (task, study_instance_uid, accession_number, patient_id, patient_sex, "
-          "study_date, outcome, message, image_path, sop_instance_uid, image_digest, manufacturer, view_position, "
-          "fetch_attempts, updated_unix_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-          {row.task, row.study_instance_uid, row.accession_number, row.patient_id, row.patient_sex, row.study_date,
-           row.outcome, row.message, row.image_path, row.sop_instance_uid, row.image_digest, row.manufacturer,
-           row.view_position, row.fetch_attempts, row.updated_unix_ms})
-      .status();
+absl::Status CohortTable::PutStudies(const std::vector<StudyCatalogueRow>& rows) {
+  if (rows.empty()) {
+    return absl::OkStatus();
+  }
+  CLOISTER_ASSIGN_OR_RETURN(storage::Transaction transaction, database_->Begin());
+  for (const StudyCatalogueRow& row : rows) {
+    CLOISTER_RETURN_IF_ERROR(
+        transaction
+            .Execute("INSERT OR REPLACE INTO study (task, study_instance_uid, accession_number, patient_id, "
+                     "patient_sex, study_date, outcome, message, image_path, sop_instance_uid, image_digest, "
+                     "manufacturer, view_position, fetch_attempts, updated_unix_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, "
+                     "?, ?, ?, ?, ?, ?)",
+                     {row.task, row.study_instance_uid, row.accession_number, row.patient_id, row.patient_sex,
+                      row.study_date, row.outcome, row.message, row.image_path, row.sop_instance_uid, row.image_digest,
+                      row.manufacturer, row.view_position, row.fetch_attempts, row.updated_unix_ms})
+            .status());
+  }
+  return transaction.Commit();
 }
 
 absl::StatusOr<std::vector<StudyCatalogueRow>> CohortTable::Studies(const std::string& task) const {

@@ -53,7 +53,9 @@ class CohortTable {
   explicit CohortTable(storage::Database* database) : database_(database) {}
 
   // Insert or replace.
-  absl::Status PutStudy(const StudyCatalogueRow& row);
+  absl::Status PutStudy(const StudyCatalogueRow& row) { return PutStudies({row}); }
+  // All or none.
+  absl::Status PutStudies(const std::vector<StudyCatalogueRow>& rows);
   absl::StatusOr<std::vector<StudyCatalogueRow>> Studies(const std::string& task) const;  // by study UID
   absl::Status ForgetStudies(const std::string& task);
 
