@@ -11,7 +11,7 @@ packages=(
   libssl-dev libabsl-dev libfmt-dev libspdlog-dev libyaml-cpp-dev nlohmann-json3-dev libcli11-dev
   libsoci-dev libsqlite3-dev libcpp-httplib-dev libcurl4-openssl-dev libseccomp-dev
   libdcmtk-dev dcmtk libgdcm-dev libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev
-  orthanc orthanc-dicomweb jq
+  orthanc orthanc-dicomweb jq procps
 )
 test_packages=(libgtest-dev libgmock-dev libbenchmark-dev clang-format dicom3tools)
 [[ ${1:-run} == test ]] && packages+=("${test_packages[@]}")

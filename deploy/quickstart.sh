@@ -99,5 +99,7 @@ echo
 printf 'All of it took %d min %02d s after the build.\n' $((SECONDS / 60)) $((SECONDS % 60))
 if [[ $keep == yes ]]; then
   echo "Everything is still running; Ctrl-C stops it."
-  while :; do sleep 3600 & wait $!; done
+  sleep infinity &
+  pid_of[waiting]=$!
+  wait "${pid_of[waiting]}"
 fi

@@ -295,14 +295,14 @@ approve_everywhere() {
 follow_experiment() {
   local hospital watch_status=0
   for hospital in $hospitals; do
-    (tail -n 0 -F "$run/$hospital/agent/log" 2>/dev/null | grep --line-buffered -E 'round [0-9]+/|baseline|cohort|validation' |
+    (tail --pid=$$ -n 0 -F "$run/$hospital/agent/log" 2>/dev/null |
+      grep --line-buffered -E 'round [0-9]+/|baseline|cohort|validation' |
       sed -u -E "s/^[^ ]+ [A-Z] [^ ]+ +/  /; s/^/$(printf '%-10s' "$hospital")/") &
     pid_of[$hospital-tail]=$!
   done
   operator experiment watch "$job" || watch_status=$?
   for hospital in $hospitals; do
-    pkill -P "${pid_of[$hospital-tail]}" 2>/dev/null || true
-    kill "${pid_of[$hospital-tail]}" 2>/dev/null || true
+    { pkill -P "${pid_of[$hospital-tail]}"; wait "${pid_of[$hospital-tail]}"; } 2>/dev/null || true
     unset "pid_of[$hospital-tail]"
   done
   ((watch_status == 0)) || fail "the experiment did not end in a release; see the lines above and $run/coordinator/log"

@@ -72,7 +72,7 @@ for site in "$run"/q/*/agent; do
   check "its report is there" test -s "$(ls "$site"/data/reports/*/report.html | head -n 1)"
 done
 
-kill -INT "$quickstart"
+kill -TERM "$quickstart"
 wait "$quickstart" 2>/dev/null || true
 check "nothing is left running" bash -c "! pgrep -f '$run/q'"
 ((failures == 0)) || { echo "$failures checks failed"; exit 1; }
