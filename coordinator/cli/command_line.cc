@@ -354,26 +354,26 @@ class CommandLine {
     return WithClient([&](OperatorClient& client) -> absl::Status {
       CLOISTER_ASSIGN_OR_RETURN(const ReleaseId id, ReleaseId::Parse(release_));
       CLOISTER_ASSIGN_OR_RETURN(const wire::ReleaseStatus release, client.GetRelease(id));
+      const absl::StatusOr<std::string> signer = Signer(release);
       if (json_) {
-        terminal_.out << ToJson(release).dump(2) << "\n";
-        return absl::OkStatus();
+        Json json = ToJson(release);
+        json["signed_by"] = signer.ok() ? Json(*signer) : Json();
+        terminal_.out << json.dump(2) << "\n";
+        return signer.status();
       }
       CLOISTER_ASSIGN_OR_RETURN(const std::string text, ReleaseText(release));
-      terminal_.out << text;
-      return CheckSignature(release);
+      terminal_.out << text << (signer.ok() ? "\nSignature of " + *signer + ": valid\n" : "");
+      return signer.status();
     });
   }
 
   // UNAUTHENTICATED: the manifest was not signed by a coordinator of our consortium.
-  absl::Status CheckSignature(const wire::ReleaseStatus& release) const {
+  absl::StatusOr<std::string> Signer(const wire::ReleaseStatus& release) const {
     CLOISTER_ASSIGN_OR_RETURN(const OperatorConfig config, Config());
     CLOISTER_ASSIGN_OR_RETURN(const crypto::Certificate ca, transport::LoadAuthority(config.certificates));
     const wire::SignedDocument& manifest = release.manifest;
-    CLOISTER_ASSIGN_OR_RETURN(const std::string signer,
-                              crypto::VerifySignature(manifest.certificate, ca, plan::kReleaseDomain, manifest.document,
-                                                      manifest.signature, crypto::Role::kCoordinator, clock_.Now()));
-    terminal_.out << "\nSignature of " << signer << ": valid\n";
-    return absl::OkStatus();
+    return crypto::VerifySignature(manifest.certificate, ca, plan::kReleaseDomain, manifest.document,
+                                   manifest.signature, crypto::Role::kCoordinator, clock_.Now());
   }
 
   const Clock& clock_;

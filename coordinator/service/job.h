@@ -97,6 +97,8 @@ class Job {
   absl::Status Audit(storage::Transaction& transaction, const std::string& actor, const std::string& action,
                      const std::string& type, uint64_t size_bytes, const Digest& digest) const;
 
+  std::vector<uint64_t> VectorSizes(const SumKey& sum) const;
+
   // ---- job_sum.cc ----
   std::vector<wire::ModelRef> SumModels(plan::SumKind kind, uint32_t round) const;
   absl::Status OpenSum();  // makes `active_` be the machine's current sum, from stored messages if need be

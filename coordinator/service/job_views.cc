@@ -115,6 +115,19 @@ wire::ExperimentStatus Job::Status() const {
   return status;
 }
 
+// Of the masked vectors, in bytes.
+std::vector<uint64_t> Job::VectorSizes(const SumKey& sum) const {
+  std::vector<plan::SumModel> models;
+  for (const wire::ModelRef& model : SumModels(sum.kind, sum.round)) {
+    models.push_back({model.id, model.kind == wire::ModelKind::kBaseline, model.blob});
+  }
+  std::vector<uint64_t> sizes;
+  for (const secagg::VectorSpec& vector : plan::SumVectors(experiment_, sum.kind, models)) {
+    sizes.push_back(vector.length * static_cast<uint64_t>(vector.ring_bits / 8));
+  }
+  return sizes;
+}
+
 JobBlobRights Job::BlobRights() const {
   const State& state = machine_.state();
   JobBlobRights rights;
@@ -147,10 +160,8 @@ JobBlobRights Job::BlobRights() const {
     }
     const bool masks = sum != nullptr && sum->phase == wire::SumPhase::kMask && !sum->closing &&
                        sum->expected.count(site) > 0 && sum->answered.count(site) == 0;
-    if (masks && active_ != nullptr) {
-      for (const secagg::VectorSpec& vector : active_->params.vectors) {
-        at_site.masked_sizes.push_back(vector.length * static_cast<uint64_t>(vector.ring_bits / 8));
-      }
+    if (masks) {
+      at_site.masked_sizes = VectorSizes(sum->key);
     }
   }
   return rights;

@@ -96,7 +96,7 @@ absl::Status RunServe(const std::string& config_file) {
     StatusSiteOptions options;
     options.host = config.web_host;
     options.port = config.web_port;
-    CLOISTER_ASSIGN_OR_RETURN(options.users, transport::ReadUsers(config.web_users));
+    options.users_file = config.web_users;
     CLOISTER_ASSIGN_OR_RETURN(web, StatusSite::Start(options, &coordinator->driver(), &clock));
     Log()->info("status page: {}", web->url());
   }
@@ -124,7 +124,9 @@ absl::Status RunCheck(const std::string& config_file) {
                        : "",
          identity.status());
   const auto lock = LockDataFolder(config.data);
-  report("data folder " + config.data.string(), lock.status());
+  const bool running = absl::IsFailedPrecondition(lock.status());
+  report("data folder " + config.data.string() + (running ? " (a coordinator is running on it)" : ""),
+         running ? absl::OkStatus() : lock.status());
   if (lock.ok()) {
     const auto database = storage::Database::Open(config.data / "coordinator.db");
     report("database", database.status());
@@ -166,7 +168,7 @@ std::string ReadPassword() {
 absl::Status RunWebUser(const std::string& config_file, const std::string& name) {
   CLOISTER_ASSIGN_OR_RETURN(const CoordinatorConfig config, ReadCoordinatorConfig(config_file));
   CLOISTER_RETURN_IF_ERROR(transport::WriteUser(config.web_users, name, ReadPassword()));
-  std::cerr << name << " can log in to the status page from the coordinator's next start on\n";
+  std::cerr << name << " can log in to the status page\n";
   return absl::OkStatus();
 }
 
@@ -239,8 +241,7 @@ int Main(int argc, char** argv) {
   command = with_config(app.add_subcommand("serve", "Serve until SIGTERM or Ctrl-C"));
   command->callback([&] { run = [&] { return RunServe(config_file); }; });
 
-  command =
-      with_config(app.add_subcommand("check", "Check configuration, certificates and data folder; changes nothing"));
+  command = with_config(app.add_subcommand("check", "Check configuration, certificates and data folder"));
   command->callback([&] { run = [&] { return RunCheck(config_file); }; });
 
   std::string name;

@@ -211,7 +211,8 @@ std::string LossChart(const PageContext& context, const std::vector<ModelRecord>
       R"(role="img" aria-label="{2}"><polyline points="{3}" fill="none" stroke="currentColor" stroke-width="2" )"
       R"(stroke-linejoin="round"/><g fill="currentColor">{4}</g></svg>)"
       R"(<figcaption class="muted" style="font-size:13px">{2}: {5:.4f} → {6:.4f}</figcaption></figure>)",
-      kWidth, kHeight, context.Say("Training loss by round", "各轮训练损失"), line, dots, losses.front(), losses.back());
+      kWidth, kHeight, context.Say("Training loss by round", "各轮训练损失"), line, dots, losses.front(),
+      losses.back());
 }
 
 }  // namespace cloister::coordinator

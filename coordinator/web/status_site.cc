@@ -78,7 +78,7 @@ absl::StatusOr<std::unique_ptr<StatusSite>> StatusSite::Start(const StatusSiteOp
   http.host = options.host;
   http.port = options.port;
   http.product = "Cloister · Coordinator";
-  http.users = options.users;
+  http.users_file = options.users_file;
   auto server = std::make_unique<transport::HttpServer>(http, clock);
 
   using Make = std::function<absl::StatusOr<std::string>(const PageContext&, const HttpRequest&)>;

@@ -3,6 +3,7 @@
 // The coordinator's status page: experiments, rounds, sites, gates and releases, read-only, behind a login. Every page
 // renews itself; /status.json says the same to scripts.
 
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -15,7 +16,7 @@ namespace cloister::coordinator {
 struct StatusSiteOptions {
   std::string host = "127.0.0.1";
   int port = 0;  // 0: any free one
-  transport::Users users;
+  std::filesystem::path users_file;
 };
 
 class StatusSite {

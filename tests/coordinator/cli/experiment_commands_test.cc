@@ -248,10 +248,12 @@ TEST_F(ExperimentCommandsTest, AReleaseIsShownWithItsSignatureChecked) {
   EXPECT_THAT(good.out, HasSubstr("0.4125"));
   EXPECT_THAT(good.out, HasSubstr("Signature of hub: valid"));
   EXPECT_THAT(Run({"release", "list"}).out, HasSubstr("1 of 1 sites"));
+  EXPECT_EQ(nlohmann::json::parse(Run({"--json", "release", "show", "release-1"}).out)["signed_by"], "hub");
 
   coordinator_.releases_[0].manifest.signature[0] ^= 1;
   const CliResult tampered = Run({"release", "show", "release-1"});
   EXPECT_EQ(tampered.code, 4);
+  EXPECT_TRUE(nlohmann::json::parse(Run({"--json", "release", "show", "release-1"}).out)["signed_by"].is_null());
   EXPECT_THAT(tampered.out, Not(HasSubstr("valid\n")));
 }
 
