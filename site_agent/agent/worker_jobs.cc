@@ -88,8 +88,7 @@ std::optional<WorkerOutcome> WorkerJobs::Ensure(size_t lane, const WorkerJob& jo
   const std::string key = KeyOf(job);
   const std::filesystem::path folder = FolderOf(job);
   const std::optional<absl::Status> status = background_->Ensure(
-      lane, "worker/" + key,
-      [this, job, key, on_progress = std::move(on_progress)](const transport::StopSource& stop) -> absl::Status {
+      lane, "worker/" + key, [this, job, key, on_progress](const transport::StopSource& stop) -> absl::Status {
         WorkerOutcome outcome = Run(job, stop, on_progress);
         if (const WorkerError* error = std::get_if<WorkerError>(&outcome)) {
           std::lock_guard lock(mutex_);
@@ -110,7 +109,9 @@ std::optional<WorkerOutcome> WorkerJobs::Ensure(size_t lane, const WorkerJob& jo
   if (std::optional<Json> result = FinishedResult(folder)) {
     return WorkerDone{folder, *std::move(result)};
   }
-  return WorkerError{WorkerFailure::kInternal, "", "the result of a finished job has gone"};
+  // Done once and swept since, by an earlier experiment with the same inputs: compute it again.
+  background_->Forget("worker/" + key);
+  return Ensure(lane, job, std::move(on_progress));
 }
 
 void WorkerJobs::ForgetFailure(const WorkerJob& job) {

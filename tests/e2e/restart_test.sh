@@ -16,6 +16,11 @@ phase_of() { operator --json experiment status "$job" | jq -r '"\(.phase) \(.rou
 until_phase() {  # PATTERN: waits until "PHASE ROUND" matches
   local end=$((SECONDS + 300))
   until [[ $(phase_of 2>/dev/null) =~ $1 ]]; do
+    if [[ ! $1 =~ FAILED && $(phase_of 2>/dev/null) =~ ^(FAILED|ABORTED) ]]; then
+      operator experiment status "$job"
+      echo "FAILED: the experiment ended early"
+      exit 1
+    fi
     ((SECONDS < end)) || { echo "FAILED: waited 300 s for $1; it is $(phase_of)"; exit 1; }
     sleep 0.1
   done
