@@ -7,7 +7,6 @@
 #include <cmath>
 #include <map>
 
-#include "eval/federated/pooled.h"
 #include "eval/metrics/metric.h"
 #include "eval/stats/interval.h"
 
@@ -216,19 +215,6 @@ Estimable<Estimate> PooledAucDifference(absl::Span<const SiteSummary> summaries)
                   level,
                   patients,
                   "stratified_mover"};
-}
-
-GateNumbers PooledNumbers(const ScoreHistogram& sum, std::optional<double> threshold,
-                          absl::Span<const SiteSummary> summaries) {
-  GateNumbers numbers;
-  const Estimable<PooledAuc> auc = AucFromHistogram(sum);
-  numbers.metrics.emplace("auc", auc.ok() ? Disclosed<Estimate>(auc->estimate) : Disclosed<Estimate>(auc.reason()));
-  if (threshold) {
-    numbers.metrics.emplace("sensitivity", SensitivityFromHistogram(sum, *threshold));
-    numbers.metrics.emplace("specificity", SpecificityFromHistogram(sum, *threshold));
-  }
-  numbers.minus_local_only.emplace("auc", PooledAucDifference(summaries));
-  return numbers;
 }
 
 }  // namespace cloister::eval

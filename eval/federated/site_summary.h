@@ -17,7 +17,6 @@
 
 #include "eval/federated/disclosure.h"
 #include "eval/federated/gates.h"
-#include "eval/federated/score_histogram.h"
 #include "eval/metrics/case.h"
 #include "eval/metrics/estimate.h"
 #include "eval/stats/bootstrap.h"
@@ -66,11 +65,6 @@ Verdict DecideForSite(const Gate& gate, size_t index, const SiteSummary& summary
 // Model minus local-only over all sites: each site's AUC difference weighted by its pairs, bounds combined by MOVER.
 // Sites whose numbers are suppressed or not estimable do not count. kNoBaseline: none is left.
 Estimable<Estimate> PooledAucDifference(absl::Span<const SiteSummary> summaries);
-
-// What a coordinator can put into Decide for a gate over all sites: AUC, sensitivity and specificity from the summed
-// histograms, the AUC difference from the summaries. `threshold`: unset, nothing at a threshold is measured.
-GateNumbers PooledNumbers(const ScoreHistogram& sum, std::optional<double> threshold,
-                          absl::Span<const SiteSummary> summaries);
 
 // JSON with sorted keys; a suppressed value is {"suppressed": true}, a missing one {"not_estimable": "one_class"}.
 std::string SummaryJson(const SiteSummary& summary);

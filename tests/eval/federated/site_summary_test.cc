@@ -202,17 +202,6 @@ TEST(SiteSummaryTest, PoolsDifferencesByPairs) {
   EXPECT_EQ(PooledAucDifference({}).reason(), Reason::kNoBaseline);
 }
 
-TEST(SiteSummaryTest, PooledNumbersComeFromTheSums) {
-  const Cases cases = Table(100, 20, 200, 30);
-  const ScoreHistogram sum = *ScoreHistogram::FromCases(cases, 200);
-  const GateNumbers numbers = PooledNumbers(sum, 0.5, {Of(cases)});
-  EXPECT_DOUBLE_EQ(numbers.metrics.at("sensitivity")->value, 0.8);
-  EXPECT_TRUE(numbers.metrics.at("auc").ok());
-  EXPECT_TRUE(numbers.minus_local_only.at("auc").ok());
-  EXPECT_EQ(PooledNumbers(sum, std::nullopt, {}).metrics.count("sensitivity"), 0u);
-  EXPECT_EQ(PooledNumbers(*ScoreHistogram::Create(4), 0.5, {}).metrics.at("auc").reason(), Reason::kNoCases);
-}
-
 TEST(SummaryJsonTest, RoundTrips) {
   for (const Cases& cases : {Table(100, 20, 200, 30), Table(9, 1, 200, 30), Table(0, 0, 50, 20), Table(2, 1, 3, 1)}) {
     const std::string json = SummaryJson(Of(cases));

@@ -251,6 +251,17 @@ TEST(ReportTest, RefusesBadInput) {
   EXPECT_FALSE(refused([](ReportInput&) {}));
 }
 
+TEST(ReportTest, SeveralStudiesOfAPatientAreCalledStudies) {
+  ReportInput input = FakeReport();
+  for (ReportCase& one : input.cases) {
+    one.prediction.patient /= 3;
+  }
+  const std::string html = HtmlOf(input);
+  EXPECT_TRUE(Has(html, "of 100 studies of patients with pneumonia it misses"));
+  EXPECT_TRUE(Has(html, "100 patients: 30 with pneumonia, 70 without."));
+  EXPECT_TRUE(Has(html, "bootstrap, percentile"));
+}
+
 TEST(ReportTest, AFlowThatDoesNotAddUpIsSaid) {
   ReportInput input = FakeReport();
   EXPECT_FALSE(Has(HtmlOf(input), "unaccounted for"));
