@@ -160,10 +160,17 @@ absl::Status CohortBuilder::Fetch(const CohortRequest& request, const std::strin
     study.message = fmt::format("{} files, none of the wanted modality and view", files->size());
     return absl::OkStatus();
   }
-  CLOISTER_ASSIGN_OR_RETURN(study.image_digest, crypto::Sha256File(image->path));
+  // A name without a UID: it stands in job files and in messages.
+  const std::filesystem::path cached = folder / "image.dcm";
+  std::error_code error;
+  std::filesystem::rename(image->path, cached, error);
+  if (error) {
+    return ErrnoStatus(error.value(), "cannot rename", cached);
+  }
+  CLOISTER_ASSIGN_OR_RETURN(study.image_digest, crypto::Sha256File(cached));
   study.outcome = StudyOutcomeName(StudyOutcome::kUsable);
   study.message.clear();
-  study.image_path = image->path.string();
+  study.image_path = cached.string();
   study.sop_instance_uid = image->header.sop_instance_uid;
   study.manufacturer = image->header.manufacturer;
   study.view_position = image->header.view_position;
@@ -243,6 +250,7 @@ absl::StatusOr<CohortDraft> CohortBuilder::Build(const CohortRequest& request) {
       options_.progress(static_cast<int>(i + 1), static_cast<int>(join.studies.size()));
     }
   }
+  CLOISTER_RETURN_IF_ERROR(table_->PutStudies(changed));
   std::sort(draft.cases.begin(), draft.cases.end(), [](const DraftCase& a, const DraftCase& b) { return a.id < b.id; });
   ApplyRejections({}, draft);
   return draft;

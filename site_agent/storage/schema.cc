@@ -137,7 +137,7 @@ CREATE TABLE sign_off (
   release TEXT NOT NULL REFERENCES release (release),
   decision TEXT NOT NULL CHECK (decision IN ('accept', 'decline', 'rollback')),
   person TEXT NOT NULL CHECK (person <> ''),
-  role TEXT NOT NULL CHECK (role <> ''),
+  role TEXT NOT NULL,
   comment TEXT NOT NULL,
   time_unix_ms INTEGER NOT NULL
 );

@@ -94,8 +94,19 @@ TEST(ExperimentTest, ATypoIsShownWithLineColumnAndWhatIsAllowed) {
 }
 
 TEST(ExperimentTest, WithoutAGateThereIsNoExperiment) {
-  EXPECT_THAT(std::string(Parse(Replaced(kExperiment, "gates:", "gates: []\nevaluation:")).status().message()),
-              HasSubstr("gates"));
+  const std::string text = kExperiment;
+  const std::string without = text.substr(0, text.find("gates:"));
+  EXPECT_THAT(std::string(Parse(without).status().message()), HasSubstr("'gates' is missing"));
+  EXPECT_THAT(std::string(Parse(without + "gates: []\n").status().message()), HasSubstr("at least one gate"));
+}
+
+TEST(ExperimentTest, AShorterRunHasFewerCandidatesAndMembers) {
+  const std::string text = Replaced(kExperiment, "rounds: 8", "rounds: 2");
+  const auto experiment = Parse(text + "ensemble: {members: 3, candidates_last: 4}\n");
+  ASSERT_TRUE(experiment.ok()) << experiment.status();
+  EXPECT_EQ(experiment->ensemble.members, 2);
+  EXPECT_EQ(experiment->ensemble.candidates_last, 2);
+  EXPECT_FALSE(Parse(text + "ensemble: {members: 5, candidates_last: 4}\n").ok());
 }
 
 TEST(TaskTest, EveryTaskThatShipsIsValidAndRoundTrips) {

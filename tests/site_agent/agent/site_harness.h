@@ -60,8 +60,8 @@ class FakeLink final : public CoordinatorLink {
 
 class SiteHarness {
  public:
-  SiteHarness(const std::string& id, testing::TestConsortium* pki, const Clock* clock, const std::filesystem::path& folder,
-              std::map<Digest, Bytes>* published);
+  SiteHarness(const std::string& id, testing::TestConsortium* pki, const Clock* clock,
+              const std::filesystem::path& folder, std::map<Digest, Bytes>* published);
 
   ~SiteHarness();
 

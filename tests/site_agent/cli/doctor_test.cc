@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "protocols/base/descriptor.h"
+#include "protocols/base/file.h"
 #include "protocols/transport/identity.h"
 #include "site_agent/ingest/storage_scp.h"
 #include "tests/site_agent/cli/cli_site.h"

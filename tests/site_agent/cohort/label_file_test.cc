@@ -44,18 +44,18 @@ TEST(LabelFileTest, ListsOddRowsByLineAndGoesOn) {
   const auto file = Parse(
       "accession_number,label\n"
       "A1,pneumonia\n"
-      "A1,pneumonia\n"   // 3: duplicate
+      "A1,pneumonia\n"  // 3: duplicate
       "A2,normal\n"
-      "A2,pneumonia\n"   // 5: conflicting
-      ",normal\n"        // 6: no accession number
-      "A3\n"             // 7: short
-      "A4,perhaps\n");   // 8: no reference
+      "A2,pneumonia\n"  // 5: conflicting
+      ",normal\n"       // 6: no accession number
+      "A3\n"            // 7: short
+      "A4,perhaps\n");  // 8: no reference
   ASSERT_TRUE(file.ok()) << file.status();
   EXPECT_EQ(file->rows, 7);
   EXPECT_FALSE(file->by_accession.at("A1").conflicting);
   EXPECT_TRUE(file->by_accession.at("A2").conflicting);
-  EXPECT_THAT(Findings(*file), ElementsAre("DUPLICATE_ROW:3", "CONFLICTING_ROW:5", "NO_ACCESSION:6", "SHORT_ROW:7",
-                                           "NO_REFERENCE:8"));
+  EXPECT_THAT(Findings(*file),
+              ElementsAre("DUPLICATE_ROW:3", "CONFLICTING_ROW:5", "NO_ACCESSION:6", "SHORT_ROW:7", "NO_REFERENCE:8"));
 }
 
 TEST(LabelFileTest, SaysWhichColumnIsMissingAndWhichThereAre) {
