@@ -74,6 +74,7 @@ done
 
 kill -TERM "$quickstart"
 wait "$quickstart" 2>/dev/null || true
-check "nothing is left running" bash -c "! pgrep -f '$run/q'"
+nothing_runs() { ! pgrep -f "$run/q"; }
+check "nothing is left running" nothing_runs
 ((failures == 0)) || { echo "$failures checks failed"; exit 1; }
 echo "all checks passed"
