@@ -111,7 +111,7 @@ std::vector<Opacity> AddOpacities(const Anatomy& anatomy, const cv::Mat& lungs, 
     opacity.x = lung.x + random.Uniform(-0.6, 0.6) * lung.radius_x;
     opacity.y = lung.y + random.Uniform(-0.45, 0.75) * lung.radius_y;
     opacity.radius = random.Uniform(0.05, 0.10);
-    opacity.contrast = random.Uniform(0.14, 0.32);
+    opacity.contrast = random.Uniform(0.17, 0.36);
     cv::Mat blob = canvas.Ellipse(opacity.x, opacity.y, opacity.radius, opacity.radius * random.Uniform(0.7, 1.2),
                                   random.Uniform(0, 180), opacity.radius * 0.45);
     const cv::Mat blotches = 1 + 0.25 * LowFrequencyTexture(canvas.mat().size(), 24, random);

@@ -33,7 +33,7 @@
 namespace cloister::site {
 namespace {
 
-constexpr int kNegotiationTimeoutSeconds = 10;
+constexpr int kNegotiationTimeoutSeconds = 30;
 constexpr int kPollMs = 100;
 
 // The sockets of open associations, so that Stop can cut those that do not end by themselves.
