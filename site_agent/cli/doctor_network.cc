@@ -48,8 +48,7 @@ std::vector<Finding> ExamineCoordinator(const Patient& patient) {
   options.role = crypto::Role::kSite;
   options.renew_command = "cloister-site enroll --renew";
   const auto problem = [&](const absl::Status& status) -> std::vector<Finding> {
-    return {{"coordinator", Health::kProblem,
-             fmt::format("{}: {}", patient.config.coordinator, std::string(status.message())),
+    return {{"coordinator", Health::kProblem, std::string(status.message()),
              absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status)
                  ? "check \"coordinator\" in site.yaml, and that this machine may dial that address (https_proxy is "
                    "honoured)"

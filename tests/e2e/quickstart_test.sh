@@ -58,7 +58,7 @@ check "dciodvfy finds no error in the capture" no_error "$run/answer/OT.dcm"
 
 # Canary: nobody's name, number or UID is in what the coordinator keeps or in any log.
 canaries=$run/canaries
-find "$run/q" -name '*.dcm' -path '*/images/*' | head -n 400 | while read -r film; do
+find "$run/q" -name '*.dcm' -path '*/images/*' | sed -n '1,400p' | while read -r film; do
   dcmdump -q +P PatientID +P AccessionNumber +P StudyInstanceUID +P SOPInstanceUID "$film" 2>/dev/null |
     sed -n 's/.*\[\(.*\)\].*/\1/p'
 done | sort -u >"$canaries"
