@@ -121,6 +121,32 @@ std::string RoundsTable(const PageContext& context, const std::vector<ModelRecor
                       rows, "");
 }
 
+// The column with reasons is there when somebody has one.
+std::string ParticipantsTable(const PageContext& context, const std::vector<wire::ParticipantStatus>& sites) {
+  std::vector<parts::Column> columns = {{context.Say("Site", "医院")}, {context.Say("State", "状态")}};
+  const bool reasons = std::any_of(sites.begin(), sites.end(), [](const wire::ParticipantStatus& site) {
+    return site.refusal.has_value() || site.failure.has_value();
+  });
+  if (reasons) {
+    columns.push_back({context.Say("What it means", "说明")});
+  }
+  std::vector<std::vector<std::string>> rows;
+  for (const wire::ParticipantStatus& site : sites) {
+    rows.push_back({EscapeHtml(site.site.value()), ParticipantChip(context, site)});
+    if (reasons) {
+      rows.back().push_back(EscapeHtml(std::string(site.refusal   ? wire::Advice(*site.refusal, context.language)
+                                                   : site.failure ? wire::Advice(*site.failure, context.language)
+                                                                  : "")));
+    }
+  }
+  return parts::Table(columns, rows, context.Say("Nobody has been invited yet.", "还没有邀请任何医院。"));
+}
+
+// A remark beside a card's heading.
+std::string Aside(const std::string& text) {
+  return "<span class=\"muted\" style=\"font-size:13px\">" + EscapeHtml(text) + "</span>";
+}
+
 std::string EventsList(const PageContext& context, const std::vector<wire::ExperimentEvent>& events) {
   std::vector<std::vector<std::string>> rows;
   for (const wire::ExperimentEvent& event : events) {
@@ -203,31 +229,16 @@ std::string ExperimentHtml(const PageContext& context, const wire::ExperimentSta
        {context.Say("Step of the sum", "求和步骤"),
         experiment.step ? std::string(wire::NameOf(*experiment.step)) : std::string("–")}});
 
-  std::vector<std::vector<std::string>> rows;
-  for (const wire::ParticipantStatus& site : experiment.sites) {
-    std::string why;
-    if (site.refusal) {
-      why = std::string(wire::Advice(*site.refusal, context.language));
-    } else if (site.failure) {
-      why = std::string(wire::Advice(*site.failure, context.language));
-    }
-    rows.push_back({EscapeHtml(site.site.value()), ParticipantChip(context, site), EscapeHtml(why)});
-  }
   html += parts::Card(context.Say("Progress", "进度"), ProgressOf(context, experiment),
                       PhaseChip(context, experiment.phase));
-  html += parts::Card(
-      context.Say("Sites", "医院"),
-      parts::Table(
-          {{context.Say("Site", "医院")}, {context.Say("State", "状态")}, {context.Say("What it means", "说明")}}, rows,
-          context.Say("Nobody has been invited yet.", "还没有邀请任何医院。")));
-  html +=
-      parts::Card(context.Say("Models", "模型"), LossChart(context, models) + RoundsTable(context, models),
-                  parts::Muted(context.Say("each the sum of at least the minimum of sites; no single site's update is "
-                                           "ever seen here",
-                                           "每个模型都是至少达到最低医院数的求和；此处看不到任何单个医院的更新")));
+  html += parts::Card(context.Say("Sites", "医院"), ParticipantsTable(context, experiment.sites));
+  html += parts::Card(context.Say("Models", "模型"), LossChart(context, models) + RoundsTable(context, models),
+                      Aside(context.Say("each the sum of at least the minimum of sites; no single site's update is "
+                                        "ever seen here",
+                                        "每个模型都是至少达到最低医院数的求和；此处看不到任何单个医院的更新")));
   if (!experiment.gates.empty()) {
     html += parts::Card(context.Say("Gates", "门限"), GatesHtml(context, experiment.gates),
-                        parts::Muted(context.Say("written down before training began", "训练前预先登记")));
+                        Aside(context.Say("written down before training began", "训练前预先登记")));
   }
   std::vector<std::pair<std::string, std::string>> facts = {
       {context.Say("Task", "任务"), EscapeHtml(experiment.task)},
@@ -239,7 +250,7 @@ std::string ExperimentHtml(const PageContext& context, const wire::ExperimentSta
   }
   html += parts::Card(context.Say("Provenance", "来源"), parts::Facts(facts));
   html += parts::Card(context.Say("What happened", "事件"), EventsList(context, events),
-                      parts::Muted(context.Say("newest first", "最新在前")));
+                      Aside(context.Say("newest first", "最新在前")));
   return html;
 }
 
