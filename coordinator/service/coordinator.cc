@@ -29,12 +29,12 @@ void WarnAboutExpiry(const crypto::Certificate& certificate, absl::Time now) {
 
 const char* const kCodeVersion = CLOISTER_VERSION;
 
-absl::StatusOr<CoordinatorIdentity> LoadIdentity(const CoordinatorConfig& config, absl::Time now) {
-  CLOISTER_ASSIGN_OR_RETURN(
-      crypto::Certificate tls,
-      transport::CheckOwnCertificate(transport::TlsFilesOf(config.certificates), crypto::Role::kCoordinator, now));
-  CLOISTER_ASSIGN_OR_RETURN(crypto::Signer signer,
-                            transport::LoadSigner(config.certificates, crypto::Role::kCoordinator, now));
+absl::StatusOr<CoordinatorIdentity> LoadIdentity(const CoordinatorConfig& config, const Clock* clock) {
+  CLOISTER_ASSIGN_OR_RETURN(crypto::Certificate tls,
+                            transport::CheckOwnCertificate(transport::TlsFilesOf(config.certificates),
+                                                           crypto::Role::kCoordinator, clock->Now()));
+  CLOISTER_ASSIGN_OR_RETURN(std::unique_ptr<transport::WatchedSigner> signer,
+                            transport::WatchedSigner::Create(config.certificates, crypto::Role::kCoordinator, clock));
   CLOISTER_ASSIGN_OR_RETURN(crypto::Certificate ca, transport::LoadAuthority(config.certificates));
   return CoordinatorIdentity{std::move(tls), std::move(ca), std::move(signer)};
 }
@@ -59,9 +59,9 @@ absl::StatusOr<Descriptor> LockDataFolder(const std::filesystem::path& data) {
 }
 
 absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Start(const CoordinatorConfig& config, const Clock* clock) {
-  CLOISTER_ASSIGN_OR_RETURN(CoordinatorIdentity identity, LoadIdentity(config, clock->Now()));
+  CLOISTER_ASSIGN_OR_RETURN(CoordinatorIdentity identity, LoadIdentity(config, clock));
   WarnAboutExpiry(identity.tls, clock->Now());
-  WarnAboutExpiry(identity.signer.certificate(), clock->Now());
+  WarnAboutExpiry(identity.signer->Get().certificate(), clock->Now());
 
   std::unique_ptr<Coordinator> coordinator(new Coordinator());
   CLOISTER_ASSIGN_OR_RETURN(coordinator->lock_, LockDataFolder(config.data));
@@ -75,8 +75,9 @@ absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Start(const Coordinato
   CLOISTER_ASSIGN_OR_RETURN(storage::BlobStore blobs, storage::BlobStore::Open(config.data / "blobs"));
   coordinator->blobs_ = std::make_unique<storage::BlobStore>(std::move(blobs));
 
-  DriverOptions options{{coordinator->database_.get(), coordinator->blobs_.get(), clock, identity.ca, identity.signer,
-                         config.data, kCodeVersion},
+  coordinator->signer_ = std::move(identity.signer);
+  DriverOptions options{{coordinator->database_.get(), coordinator->blobs_.get(), clock, identity.ca,
+                         [signer = coordinator->signer_.get()] { return signer->Get(); }, config.data, kCodeVersion},
                         config.most_model_bytes};
   CLOISTER_ASSIGN_OR_RETURN(coordinator->driver_, Driver::Create(std::move(options)));
   Driver* const driver = coordinator->driver_.get();

@@ -11,6 +11,7 @@
 #include "protocols/base/clock.h"
 #include "protocols/base/descriptor.h"
 #include "protocols/transport/server.h"
+#include "protocols/transport/watched_signer.h"
 
 namespace cloister::coordinator {
 
@@ -20,10 +21,10 @@ extern const char* const kCodeVersion;
 struct CoordinatorIdentity {
   crypto::Certificate tls;
   crypto::Certificate ca;
-  crypto::Signer signer;
+  std::unique_ptr<transport::WatchedSigner> signer;
 };
-// UNAUTHENTICATED, NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT: each with what to do.
-absl::StatusOr<CoordinatorIdentity> LoadIdentity(const CoordinatorConfig& config, absl::Time now);
+// UNAUTHENTICATED, NOT_FOUND, PERMISSION_DENIED, INVALID_ARGUMENT: each with what to do. `clock` must outlive it.
+absl::StatusOr<CoordinatorIdentity> LoadIdentity(const CoordinatorConfig& config, const Clock* clock);
 
 // The folder, 0700, and the lock that only one coordinator at a time can have. FAILED_PRECONDITION: another one has it.
 absl::StatusOr<Descriptor> LockDataFolder(const std::filesystem::path& data);
@@ -43,6 +44,7 @@ class Coordinator {
   Coordinator() = default;
 
   Descriptor lock_;
+  std::unique_ptr<transport::WatchedSigner> signer_;
   std::unique_ptr<storage::Database> database_;
   std::unique_ptr<storage::BlobStore> blobs_;
   std::unique_ptr<Driver> driver_;

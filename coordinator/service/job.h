@@ -35,7 +35,7 @@ struct JobContext {
   storage::BlobStore* blobs = nullptr;
   const Clock* clock = nullptr;
   crypto::Certificate ca;
-  crypto::Signer signer;         // of releases
+  crypto::CurrentSigner signer;  // of releases
   std::filesystem::path folder;  // for files in the making
   std::string code_version;
 };

@@ -113,12 +113,13 @@ absl::Status RunServe(const std::string& config_file) {
 absl::Status RunCheck(const std::string& config_file) {
   CLOISTER_ASSIGN_OR_RETURN(const CoordinatorConfig config, ReadCoordinatorConfig(config_file));
   std::cout << "ok  " << config_file << "\n";
+  const SystemClock clock;
   int problems = 0;
   const auto report = [&](const std::string& good, const absl::Status& status) {
     std::cout << (status.ok() ? "ok  " + good : "BAD " + std::string(status.message())) << "\n";
     problems += status.ok() ? 0 : 1;
   };
-  const auto identity = LoadIdentity(config, absl::Now());
+  const auto identity = LoadIdentity(config, &clock);
   report(identity.ok() ? fmt::format("{} of \"{}\", certificate until {}", identity->tls.subject_id(),
                                      identity->ca.subject_id(), FormatUtc(identity->tls.not_after()))
                        : "",

@@ -84,6 +84,12 @@ absl::Status WriteFileAtomically(const std::filesystem::path& path, std::initial
   return SyncFolder(folder);
 }
 
+std::string FileStamp(const std::filesystem::path& path) {
+  struct stat facts = {};
+  if (stat(path.c_str(), &facts) != 0) return "";
+  return fmt::format("{}.{}.{}.{};", facts.st_ino, facts.st_size, facts.st_mtim.tv_sec, facts.st_mtim.tv_nsec);
+}
+
 absl::Status MakeDirectories(const std::filesystem::path& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);

@@ -24,6 +24,9 @@ absl::Status WriteFileAtomically(const std::filesystem::path& path, std::initial
 // mkdir -p. PERMISSION_DENIED, RESOURCE_EXHAUSTED, FAILED_PRECONDITION (a file is in the way).
 absl::Status MakeDirectories(const std::filesystem::path& path);
 
+// Changes whenever the file is replaced or rewritten: inode, size and time of change. Empty where there is none.
+std::string FileStamp(const std::filesystem::path& path);
+
 // The Status for `error` (an errno) met while doing `what` to `path`.
 absl::Status ErrnoStatus(int error, const std::string& what, const std::filesystem::path& path);
 

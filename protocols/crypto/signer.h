@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who signs: an Ed25519 key with the certificate that says whose it is.
 
+#include <functional>
 #include <memory>
 
 #include "protocols/crypto/certificate.h"
@@ -24,6 +25,9 @@ class Signer {
   std::shared_ptr<const Ed25519Key> key_;
   std::shared_ptr<const Certificate> certificate_;
 };
+
+// The signer to use now: a certificate may be renewed under a running program.
+using CurrentSigner = std::function<Signer()>;
 
 // The id of the signer, once the chain (VerifyChain) and the signature hold. UNAUTHENTICATED: either does not;
 // INVALID_ARGUMENT: not a signing certificate.

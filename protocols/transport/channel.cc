@@ -3,10 +3,10 @@
 
 #include <fmt/format.h>
 #include <grpcpp/create_channel.h>
-#include <sys/stat.h>
 
 #include <charconv>
 
+#include "protocols/base/file.h"
 #include "protocols/transport/grpc_log.h"
 #include "protocols/transport/grpc_status.h"
 #include "protocols/wire/limits.h"
@@ -18,10 +18,7 @@ namespace {
 std::string LookAt(const TlsFiles& files) {
   std::string seen;
   for (const auto& path : {files.ca, files.certificate, files.key}) {
-    struct stat facts = {};
-    if (stat(path.c_str(), &facts) == 0) {
-      seen += fmt::format("{}.{}.{}.{};", facts.st_ino, facts.st_size, facts.st_mtim.tv_sec, facts.st_mtim.tv_nsec);
-    }
+    seen += FileStamp(path);
   }
   return seen;
 }

@@ -105,7 +105,7 @@ struct Agent::Wiring {
     context.jobs = &jobs;
     context.cohorts = &cohorts;
     context.background = &background;
-    context.signer = &parts.signer;
+    context.signer = parts.signer;
     context.ca = &parts.ca;
     context.site_secret = &site_secret;
     context.clock = parts.clock;

@@ -30,7 +30,7 @@ struct AgentParts {
   StudySource* source = nullptr;
   ResultSink* sink = nullptr;
   const Clock* clock = nullptr;
-  crypto::Signer signer;
+  crypto::CurrentSigner signer;
   crypto::Certificate ca;
   std::set<std::string> architectures = {"resnet18", "resnet34"};
   std::string version;

@@ -136,10 +136,11 @@ std::optional<wire::ExperimentAnswer> OfferDesk::Accept(const Digest& plan_diges
   acceptance.plan = plan_digest;
   acceptance.site = site_->site();
   acceptance.sealing_key = key->public_key();
+  const crypto::Signer signer = site_->signer();
   wire::SignedDocument signed_acceptance;
   signed_acceptance.document = plan::AcceptanceDocument(acceptance);
-  signed_acceptance.signature = site_->signer->Sign(plan::kAcceptanceDomain, signed_acceptance.document);
-  signed_acceptance.certificate = site_->signer->certificate().der();
+  signed_acceptance.signature = signer.Sign(plan::kAcceptanceDomain, signed_acceptance.document);
+  signed_acceptance.certificate = signer.certificate().der();
   const absl::Status stored =
       site_->store->experiments().SetAccepted(job_, signed_acceptance.document, site_->NowUnixMs());
   if (!stored.ok()) {

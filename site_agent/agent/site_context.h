@@ -32,7 +32,7 @@ struct SiteContext {
   WorkerJobs* jobs = nullptr;
   CohortDesk* cohorts = nullptr;
   Background* background = nullptr;
-  const crypto::Signer* signer = nullptr;
+  crypto::CurrentSigner signer;
   const crypto::Certificate* ca = nullptr;
   const crypto::SecretBytes* site_secret = nullptr;
   const Clock* clock = nullptr;

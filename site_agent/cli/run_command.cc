@@ -14,6 +14,7 @@
 #include "protocols/base/log.h"
 #include "protocols/storage/blob_store.h"
 #include "protocols/transport/identity.h"
+#include "protocols/transport/watched_signer.h"
 #include "site_agent/agent/agent.h"
 #include "site_agent/cli/site_pacs.h"
 #include "site_agent/cohort/pacs_study_source.h"
@@ -91,11 +92,11 @@ absl::Status RunAgent(const SiteConfig& config) {
   CLOISTER_ASSIGN_OR_RETURN(const Descriptor lock, LockDataFolder(config.data));
   CLOISTER_RETURN_IF_ERROR(CheckPolicyFile(config.policy));
 
-  CLOISTER_ASSIGN_OR_RETURN(crypto::Signer signer,
-                            transport::LoadSigner(config.certificates, crypto::Role::kSite, clock.Now()));
-  if (signer.id() != config.site.value()) {
+  CLOISTER_ASSIGN_OR_RETURN(const std::unique_ptr<transport::WatchedSigner> signer,
+                            transport::WatchedSigner::Create(config.certificates, crypto::Role::kSite, &clock));
+  if (const std::string id = signer->Get().id(); id != config.site.value()) {
     return absl::FailedPreconditionError(
-        fmt::format("the certificate is for the site {}, the configuration says {}", signer.id(), config.site.value()));
+        fmt::format("the certificate is for the site {}, the configuration says {}", id, config.site.value()));
   }
   CLOISTER_ASSIGN_OR_RETURN(crypto::Certificate ca, transport::LoadAuthority(config.certificates));
   CLOISTER_ASSIGN_OR_RETURN(const std::unique_ptr<SiteStore> store, SiteStore::Open(config.data));
@@ -129,18 +130,19 @@ absl::Status RunAgent(const SiteConfig& config) {
   CLOISTER_ASSIGN_OR_RETURN(PacsClient pacs, PacsClient::Create(PacsOf(config)));
   PacsStudySource source(pacs, config.retrieve == RetrieveBy::kMove ? scp.get() : nullptr);
   PacsResultSink sink(pacs);
-  CLOISTER_ASSIGN_OR_RETURN(const std::unique_ptr<Agent> agent, Agent::Create(AgentParts{config,
-                                                                                         store.get(),
-                                                                                         &blobs,
-                                                                                         &link,
-                                                                                         &source,
-                                                                                         &sink,
-                                                                                         &clock,
-                                                                                         std::move(signer),
-                                                                                         std::move(ca),
-                                                                                         {"resnet18", "resnet34"},
-                                                                                         kVersion,
-                                                                                         {}}));
+  CLOISTER_ASSIGN_OR_RETURN(const std::unique_ptr<Agent> agent,
+                            Agent::Create(AgentParts{config,
+                                                     store.get(),
+                                                     &blobs,
+                                                     &link,
+                                                     &source,
+                                                     &sink,
+                                                     &clock,
+                                                     [&signer] { return signer->Get(); },
+                                                     std::move(ca),
+                                                     {"resnet18", "resnet34"},
+                                                     kVersion,
+                                                     {}}));
   CLOISTER_ASSIGN_OR_RETURN(const std::unique_ptr<Portal> portal, StartPortal(config, store.get(), &clock));
   agent->Start();
   running.store(agent.get());

@@ -43,7 +43,8 @@ World::World(testing::TestConsortium& consortium, const WorldOptions& options)
   EXPECT_TRUE(storage::AuditLog::Create(database_.get()).ok());
   blobs_ = std::make_unique<storage::BlobStore>(storage::BlobStore::Open(folder_.path() / "blobs").value());
   context_.reset(new coordinator::JobContext{database_.get(), blobs_.get(), &clock_, consortium.ca(),
-                                             consortium.coordinator(), folder_.path(), "test"});
+                                             [signer = consortium.coordinator()] { return signer; }, folder_.path(),
+                                             "test"});
 
   const ToyModel model = MakeToyModel();
   const Digest initial = blobs_->Put(update::EncodeModelState(model.layout, model.values).value()).value();

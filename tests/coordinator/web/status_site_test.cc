@@ -20,9 +20,9 @@ class StatusSiteTest : public ::testing::Test {
   void SetUp() override {
     database_ = std::make_unique<storage::Database>(storage::Database::Open(folder_.path() / "c.db").value());
     blobs_ = std::make_unique<storage::BlobStore>(storage::BlobStore::Open(folder_.path() / "blobs").value());
-    DriverOptions options{
-        {database_.get(), blobs_.get(), &clock_, consortium_.ca(), consortium_.coordinator(), folder_.path(), "test"},
-        1000};
+    DriverOptions options{{database_.get(), blobs_.get(), &clock_, consortium_.ca(),
+                           [this] { return consortium_.coordinator(); }, folder_.path(), "test"},
+                          1000};
     driver_ = Driver::Create(std::move(options)).value();
     driver_->Start();
     StatusSiteOptions site;

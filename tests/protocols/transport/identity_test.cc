@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "protocols/base/file.h"
+#include "protocols/transport/watched_signer.h"
 #include "tests/support/temp_dir.h"
 
 namespace cloister::transport {
@@ -65,6 +66,38 @@ TEST_F(IdentityTest, RenewingKeepsTheKeys) {
   EXPECT_EQ(*ReadFile(folder_ / "tls.key"), key);
   EXPECT_TRUE(InstallIdentity(folder_, Approve(ca_, renewal, 300), now_).ok());
   EXPECT_TRUE(LoadSigner(folder_, Role::kSite, now_ + absl::Hours(24 * 100)).ok());
+}
+
+TEST_F(IdentityTest, ARunningProgramSignsWithTheRenewedCertificate) {
+  FakeClock clock(now_);
+  EXPECT_TRUE(absl::IsNotFound(WatchedSigner::Create(folder_, Role::kSite, &clock).status()));
+  const auto request_file = *RequestIdentity(folder_, "site-a", Role::kSite);
+  ASSERT_TRUE(InstallIdentity(folder_, Approve(ca_, request_file, 10), now_).ok());
+  const auto signer = WatchedSigner::Create(folder_, Role::kSite, &clock);
+  ASSERT_TRUE(signer.ok()) << signer.status();
+  const Digest first = (*signer)->Get().certificate().fingerprint();
+  EXPECT_EQ((*signer)->Get().certificate().fingerprint(), first);
+
+  ASSERT_TRUE(WriteFileAtomically(folder_ / "signing.pem", "half a certif").ok());
+  EXPECT_EQ((*signer)->Get().certificate().fingerprint(), first) << "a half-written file changes nothing";
+
+  ASSERT_TRUE(InstallIdentity(folder_, Approve(ca_, request_file, 300), now_).ok());
+  clock.Advance(absl::Hours(24 * 100));  // the first one has expired
+  const crypto::Signer renewed = (*signer)->Get();
+  EXPECT_GT(renewed.certificate().not_after(), clock.Now());
+  const Bytes signature = renewed.Sign("test", "message");
+  EXPECT_TRUE(crypto::VerifySignature(renewed.certificate(), ca_.certificate, "test", "message", signature, Role::kSite,
+                                      clock.Now())
+                  .ok());
+}
+
+TEST_F(IdentityTest, ARunningProgramDoesNotBecomeAnotherParty) {
+  FakeClock clock(now_);
+  ASSERT_TRUE(InstallIdentity(folder_, Approve(ca_, *RequestIdentity(folder_, "site-a", Role::kSite)), now_).ok());
+  const auto signer = WatchedSigner::Create(folder_, Role::kSite, &clock);
+  ASSERT_TRUE(signer.ok()) << signer.status();
+  ASSERT_TRUE(InstallIdentity(folder_, Approve(ca_, *RequestIdentity(folder_, "site-b", Role::kSite)), now_).ok());
+  EXPECT_EQ((*signer)->Get().id(), "site-a");
 }
 
 TEST_F(IdentityTest, RefusesCertificatesForOtherKeys) {

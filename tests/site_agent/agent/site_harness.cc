@@ -154,7 +154,7 @@ void SiteHarness::Start() {
   context.jobs = &running->jobs;
   context.cohorts = &running->cohorts;
   context.background = &running->background;
-  context.signer = &pki_->site(id);
+  context.signer = [signer = pki_->site(id)] { return signer; };
   context.ca = &pki_->ca();
   context.site_secret = &running->secret;
   context.clock = clock_;
