@@ -101,6 +101,14 @@ absl::Status Job::DoPublish() {
       manifest.gates.push_back(gate);
     }
   }
+  CLOISTER_ASSIGN_OR_RETURN(const auto summaries,
+                            LoadSummaries(*context_->database, stored_.job, plan::SumKind::kValidate));
+  for (const auto& [site, models] : summaries) {
+    const auto summary = models.find(manifest.members.front().id);
+    if (summary != models.end()) {
+      manifest.results.push_back({site, summary->first, summary->second});
+    }
+  }
   wire::ReleaseStatus release;
   for (const SiteId& site : machine_.Accepted()) {
     manifest.sites.push_back(site.value());
@@ -114,8 +122,9 @@ absl::Status Job::DoPublish() {
   release.job = stored_.job;
   release.version = manifest.version;
   release.manifest.document = plan::ReleaseDocument(manifest);
-  release.manifest.signature = context_->signer.Sign(plan::kReleaseDomain, release.manifest.document);
-  release.manifest.certificate = context_->signer.certificate().der();
+  const crypto::Signer signer = context_->signer();
+  release.manifest.signature = signer.Sign(plan::kReleaseDomain, release.manifest.document);
+  release.manifest.certificate = signer.certificate().der();
   release.published_unix_ms = absl::ToUnixMillis(now);
   CLOISTER_RETURN_IF_ERROR(Commit(Published{manifest.id}, [&](storage::Transaction& transaction) -> absl::Status {
     CLOISTER_RETURN_IF_ERROR(PutRelease(transaction, release));

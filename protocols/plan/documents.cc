@@ -31,6 +31,14 @@ GateResult ReadGateResult(StrictYaml yaml) {
   return result;
 }
 
+SiteResult ReadSiteResult(StrictYaml yaml) {
+  SiteResult result;
+  result.site = ReadId<SiteId>(yaml, "site");
+  result.model_id = yaml.Text("model_id");
+  result.summary = yaml.Text("summary");
+  return result;
+}
+
 ReleaseMember ReadMember(StrictYaml yaml) {
   ReleaseMember member;
   member.id = yaml.Text("id");
@@ -83,6 +91,7 @@ Bytes ReleaseDocument(const ReleaseManifest& manifest) {
       {"operating_point", manifest.operating_point},
       {"operating_point_rule", manifest.operating_point_rule},
       {"gates", nlohmann::json::array()},
+      {"results", nlohmann::json::array()},
       {"sites", manifest.sites},
       {"rounds", manifest.rounds},
       {"code_version", manifest.code_version},
@@ -97,6 +106,10 @@ Bytes ReleaseDocument(const ReleaseManifest& manifest) {
                              {"scope", gate.scope},
                              {"verdict", gate.verdict},
                              {"detail", gate.detail}});
+  }
+  for (const SiteResult& result : manifest.results) {
+    json["results"].push_back(
+        {{"site", result.site.value()}, {"model_id", result.model_id}, {"summary", result.summary}});
   }
   return JsonText(json);
 }
@@ -117,6 +130,7 @@ absl::StatusOr<ReleaseManifest> ParseRelease(const Bytes& document) {
   manifest.operating_point = yaml.Real("operating_point", 0, 1);
   manifest.operating_point_rule = yaml.Text("operating_point_rule");
   for (const StrictYaml& gate : yaml.MapList("gates")) manifest.gates.push_back(ReadGateResult(gate));
+  for (const StrictYaml& result : yaml.MapList("results")) manifest.results.push_back(ReadSiteResult(result));
   manifest.sites = yaml.TextList("sites");
   manifest.rounds = static_cast<int>(yaml.Int("rounds", 0, 1'000'000));
   manifest.code_version = yaml.Text("code_version");

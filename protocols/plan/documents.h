@@ -41,6 +41,14 @@ struct GateResult {
   std::string detail;
 };
 
+// What one site said of a member in the validation before the release: eval/federated/site_summary.h, its JSON as it
+// came, with small cells suppressed.
+struct SiteResult {
+  SiteId site;
+  std::string model_id;
+  std::string summary;
+};
+
 // What a site verifies, re-validates, shows to a clinician and runs.
 struct ReleaseManifest {
   ReleaseId id;
@@ -55,7 +63,8 @@ struct ReleaseManifest {
   double operating_point = 0;  // a score at or above it is positive
   std::string operating_point_rule;
   std::vector<GateResult> gates;
-  std::vector<std::string> sites;  // that took part
+  std::vector<SiteResult> results;  // of the first member
+  std::vector<std::string> sites;   // that took part
   int rounds = 0;
   std::string code_version;
   std::string published;  // UTC

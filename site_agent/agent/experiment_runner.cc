@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "protocols/base/file.h"
@@ -195,8 +196,10 @@ absl::Status ExperimentRunner::RunBaseline(const AcceptedExperiment& experiment,
   CLOISTER_ASSIGN_OR_RETURN(const wire::BaselineReady ready, SealBaseline(experiment, task, *baseline, stop));
   CLOISTER_RETURN_IF_ERROR(Send(ready, stop));
   Delivered("baseline");
+  const auto others = std::count_if(ready.keys.begin(), ready.keys.end(),
+                                    [this](const auto& key) { return key.site != site_->site(); });
   site_->Tell(job_.value(), ready.blob.has_value()
-                                ? fmt::format("baseline trained and sealed for {} sites", ready.keys.size())
+                                ? fmt::format("baseline trained and sealed for {} other sites", others)
                                 : "baseline trained; it stays here");
   return absl::OkStatus();
 }
@@ -318,7 +321,7 @@ absl::StatusOr<ExperimentRunner::OpenSum*> ExperimentRunner::Open(const Accepted
   name.kind = static_cast<plan::SumKind>(step.kind);
   name.round = step.round;
   name.attempt = step.attempt;
-  secagg::ClientInputs inputs{{}, *site_->signer, *site_->ca, site_->clock->Now(), experiment.job_secret.Clone(), {}};
+  secagg::ClientInputs inputs{{}, site_->signer(), *site_->ca, site_->clock->Now(), experiment.job_secret.Clone(), {}};
   if (step.kind == wire::SumKind::kTrain) {
     if (step.models.size() != 1 || step.models[0].kind != wire::ModelKind::kGlobal ||
         (step.round == 1 && step.models[0].blob != experiment.plan.model.initial_model)) {

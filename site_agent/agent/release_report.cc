@@ -3,11 +3,14 @@
 
 #include <fmt/format.h>
 
+#include <map>
+
 #include <nlohmann/json.hpp>
 
 #include "eval/metrics/metric.h"
 #include "eval/report/report.h"
 #include "eval/stats/interval.h"
+#include "protocols/crypto/hash.h"
 #include "site_agent/cohort/study_outcome.h"
 
 namespace cloister::site {
@@ -98,6 +101,54 @@ absl::StatusOr<std::vector<eval::ReportedGate>> JudgeHere(const Policy& policy, 
   return judged;
 }
 
+// The pooled gates as the coordinator decided them for the first member: the signed manifest has the verdict and its
+// numbers in words.
+std::vector<eval::ReportedGate> JudgedForAll(const plan::Experiment& plan, const plan::ReleaseManifest& manifest) {
+  std::vector<eval::ReportedGate> judged;
+  const std::vector<eval::Gate> gates = GatesOf(plan, false);
+  for (size_t i = 0; i < gates.size(); ++i) {
+    if (gates[i].scope == eval::Gate::Scope::kPerSite) {
+      continue;
+    }
+    for (const plan::GateResult& result : manifest.gates) {
+      if (result.scope == "pooled" && result.model_id == manifest.members.front().id &&
+          result.rule == plan::GateInWords(plan.gates[i])) {
+        eval::Verdict verdict;
+        verdict.outcome = eval::ParseOutcome(result.verdict).value_or(eval::Outcome::kNotEstimable);
+        verdict.reason = result.detail;
+        judged.push_back({gates[i], verdict});
+        break;
+      }
+    }
+  }
+  return judged;
+}
+
+// The other hospitals under letters, in an order that says nothing about who is who.
+absl::StatusOr<std::vector<eval::OtherSite>> OthersThan(const SiteId& own, const plan::ReleaseManifest& manifest) {
+  std::map<Digest, const plan::SiteResult*> shuffled;
+  for (const plan::SiteResult& result : manifest.results) {
+    if (result.site != own) {
+      CanonicalWriter place;
+      place.Blob("cloister/pseudonym").Blob(manifest.id.value()).Blob(result.site.value());
+      shuffled[crypto::Sha256(place.bytes())] = &result;
+    }
+  }
+  std::vector<eval::OtherSite> others;
+  for (const auto& [place, result] : shuffled) {
+    CLOISTER_ASSIGN_OR_RETURN(eval::SiteSummary summary, eval::ParseSummary(result->summary));
+    const size_t number = others.size();
+    std::string letters(1, static_cast<char>('A' + number % 26));
+    others.push_back({number < 26 ? letters : letters + std::to_string(number / 26 + 1), std::move(summary)});
+  }
+  return others;
+}
+
+std::string ThresholdRuleOf(const plan::EnsembleRule& rule) {
+  return rule.operating_point == "youden" ? rule.operating_point
+                                          : fmt::format("{} {}", rule.operating_point, rule.target);
+}
+
 std::string NumbersJson(const SiteConfig& config, const ReleaseEvidence& evidence,
                         const std::vector<eval::ReportedGate>& gates, bool passed) {
   const plan::ReleaseManifest& manifest = *evidence.manifest;
@@ -157,9 +208,12 @@ absl::StatusOr<ReleaseReport> MakeReleaseReport(const SiteConfig& config, const 
     input.cases.push_back(std::move(one));
   }
   input.threshold = manifest.operating_point;
-  input.threshold_rule = manifest.operating_point_rule;
+  input.threshold_rule = ThresholdRuleOf(evidence.plan->ensemble);
   input.flow = FlowOf(*evidence.cohort, evidence.cases.size());
   input.gates = gates;
+  const std::vector<eval::ReportedGate> for_all = JudgedForAll(*evidence.plan, manifest);
+  input.gates.insert(input.gates.end(), for_all.begin(), for_all.end());
+  CLOISTER_ASSIGN_OR_RETURN(input.others, OthersThan(config.site, manifest));
   input.viewer_link = config.viewer_link;
   input.statement.overlapping_patients = 0;  // whole patients are split, see cohort/split.h
   input.statement.preregistered_utc = "";
@@ -176,6 +230,7 @@ absl::StatusOr<ReleaseReport> MakeReleaseReport(const SiteConfig& config, const 
   from.sites = static_cast<int>(manifest.sites.size());
   from.code_version = evidence.code_version;
   from.generated_utc = evidence.generated_utc;
+  from.more.emplace_back(eval::LocalText{"operating point", "工作点"}, manifest.operating_point_rule);
   for (const plan::ReleaseMember& member : manifest.members) {
     from.more.emplace_back(eval::LocalText{"member " + member.id, "成员 " + member.id}, member.model.hex());
   }

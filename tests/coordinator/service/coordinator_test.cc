@@ -7,6 +7,7 @@
 
 #include <chrono>
 
+#include "eval/federated/site_summary.h"
 #include "protocols/crypto/hash.h"
 #include "protocols/plan/documents.h"
 #include "protocols/storage/audit_log.h"
@@ -141,6 +142,11 @@ TEST_F(CoordinatorTest, FourSitesTrainValidateAndReleaseOverMutualTls) {
   EXPECT_EQ(manifest.version, "1.0.0.1");
   EXPECT_EQ(manifest.members.size(), 1);
   EXPECT_EQ(manifest.members[0].model, *status->model);
+  EXPECT_EQ(manifest.results.size(), 4) << "what each site said of the member";
+  for (const plan::SiteResult& result : manifest.results) {
+    EXPECT_EQ(result.model_id, manifest.members[0].id);
+    EXPECT_TRUE(eval::ParseSummary(result.summary).ok());
+  }
   EXPECT_THAT(manifest.device_uid, ::testing::MatchesRegex("2\\.25\\.[1-9][0-9]+"));
   for (const wire::SiteReleaseState& site : release.sites) {
     EXPECT_EQ(site.state, wire::ReleaseState::kVerified);

@@ -12,6 +12,7 @@ namespace cloister::site {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class ReleaseDeskTest : public ::testing::Test {
  protected:
@@ -46,6 +47,8 @@ TEST_F(ReleaseDeskTest, ValidatesWritesTheReportAndWaitsForAClinician) {
   EXPECT_EQ(Told(), wire::ReleaseState::kVerified);
   const std::string html = *ReadFile(Row().report_html);
   EXPECT_THAT(html, HasSubstr("<html"));
+  EXPECT_THAT(html, HasSubstr("Site A"));
+  EXPECT_THAT(html, Not(HasSubstr(federation_.sites[1]->id.value()))) << "other hospitals have letters";
   const auto numbers = nlohmann::json::parse(Row().numbers);
   EXPECT_EQ(numbers["patients"], 60);
   EXPECT_DOUBLE_EQ(numbers["federated"]["auc"]["value"], 1.0);

@@ -6,6 +6,7 @@
 
 #include <cstring>
 
+#include "eval/federated/site_summary.h"
 #include "protocols/base/file.h"
 #include "protocols/crypto/hash.h"
 #include "protocols/update/model_state.h"
@@ -235,6 +236,12 @@ wire::ReleaseOffer TestFederation::Release(const std::vector<std::pair<std::stri
   manifest.operating_point_rule = "youden";
   for (const auto& site : sites) {
     manifest.sites.push_back(site->id.value());
+    eval::SiteSummary summary;  // small cells: nothing is said
+    summary.auc = summary.auc_local_only = summary.auc_difference = eval::Suppressed{};
+    summary.sensitivity = summary.specificity = eval::Suppressed{};
+    summary.model = manifest.members.front().model;
+    summary.verdicts.assign(plan.gates.size(), eval::Outcome::kNotEstimable);
+    manifest.results.push_back({site->id, manifest.members.front().id, eval::SummaryJson(summary)});
   }
   manifest.rounds = plan.algorithm.rounds;
   manifest.code_version = "0.1.0";
