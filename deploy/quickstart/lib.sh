@@ -142,7 +142,7 @@ start_coordinator() {
 
 # ---- a hospital's images ----
 
-held_out=6  # studies of the first hospital that are not in its PACS at first: one of them "arrives" in each run
+held_out=4  # studies of each hospital that are not in its PACS at first: one of them "arrives" in each run
 
 make_images() {
   local hospital=$1 out=$run/$1/images
@@ -156,7 +156,7 @@ make_images() {
       --patient-column patient_id --finding-column finding --age-column age --sex-column sex --view-column view \
       --filter "site_group=$hospital,${hospital}_*"
   fi
-  if [[ $hospital == "${hospitals%% *}" ]]; then hold_out "$out"; fi
+  hold_out "$out"
   touch "$out/ready"
 }
 
@@ -309,15 +309,29 @@ follow_experiment() {
   release=$(operator --json experiment status "$job" | jq -r .release)
 }
 
+release_state() {  # HOSPITAL
+  site "$1" releases --json | jq -r --arg release "$release" '.[] | select(.release == $release) | .state'
+}
+
+signed=()  # hospitals where the release was signed
+
+# A hospital whose own gate the release does not pass does not use it, and nobody can sign it there.
 sign_everywhere() {
   local hospital
   for hospital in $hospitals; do
     wait_for 300 "re-validation at $hospital" "$hospital" "$run/$hospital/agent/log" \
       sh -c "cloister-site releases --config '$run/$hospital/agent/site.yaml' --json | jq -e 'any(.[]; .release == \"$release\" and (.state == \"verified\" or .state == \"gate_failed\"))'"
+    if [[ $(release_state "$hospital") == gate_failed ]]; then
+      echo "$hospital: report written; not signed and not used here: $(site "$hospital" releases --json |
+        jq -r --arg release "$release" '.[] | select(.release == $release) | .detail')"
+      continue
+    fi
+    signed+=("$hospital")
     quietly site "$hospital" sign --release "$release" --name "Dr. Demonstration" --role "demonstration clinician" --decision accept
     echo "$hospital: report written, signed by the demonstration clinician (cloister-site sign --release $release)"
   done
-  for hospital in $hospitals; do
+  ((${#signed[@]} > 0)) || fail "the release passed no hospital's own gate, so nobody uses it; the reports say why"
+  for hospital in "${signed[@]}"; do
     wait_for 30 "activation at $hospital" "$hospital" "$run/$hospital/agent/log" \
       sh -c "cloister-site releases --config '$run/$hospital/agent/site.yaml' --json | jq -e 'any(.[]; .release == \"$release\" and .state == \"active\")'"
   done
@@ -326,7 +340,7 @@ sign_everywhere() {
 # ---- a new study ----
 
 answer_new_study() {
-  local hospital=${hospitals%% *} web film study before tags
+  local hospital=${signed[0]} web film study before tags
   web=http://127.0.0.1:$(port "$hospital-pacs-http")
   film=$(find "$run/$hospital/images/new" -name '*.dcm' | sort | head -n 1)
   [[ -n $film ]] || fail "every held-out study has arrived already; start again with --fresh"

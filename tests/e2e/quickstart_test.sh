@@ -56,16 +56,38 @@ check "the capture is in the study" test -f "$run/answer/OT.dcm"
 check "dciodvfy finds no error in the structured report" no_error "$run/answer/SR.dcm"
 check "dciodvfy finds no error in the capture" no_error "$run/answer/OT.dcm"
 
-# Canary: nobody's name, number or UID is in what the coordinator keeps or in any log.
-canaries=$run/canaries
-find "$run/q" -name '*.dcm' -path '*/images/*' | sed -n '1,400p' | while read -r film; do
-  dcmdump -q +P PatientID +P AccessionNumber +P StudyInstanceUID +P SOPInstanceUID "$film" 2>/dev/null |
+# Canary: nobody's name, number or UID, and no piece of a film, is in what left a hospital, on the coordinator's disk, or in
+# any log. The same search must find them in the hospitals' own archives, or it proves nothing.
+films=$run/films canaries=$run/canaries
+find "$run/q" -name '*.dcm' -path '*/images/*' | sort | awk 'NR % 3 == 1' | head -n 200 >"$films"
+while read -r film; do
+  dcmdump -q +P PatientName +P PatientID +P AccessionNumber +P StudyInstanceUID +P SOPInstanceUID "$film" 2>/dev/null |
     sed -n 's/.*\[\(.*\)\].*/\1/p'
-done | sort -u >"$canaries"
+done <"$films" | awk 'length($0) >= 6' | sort -u >"$canaries"
+left=()  # what left a hospital, or may be read by somebody outside it
+for hospital in "$run"/q/*/agent; do
+  left+=("$hospital/log")
+  [[ -d $hospital/data/spool ]] && left+=("$hospital/data/spool")
+  while read -r log; do left+=("$log"); done < <(find "$hospital/data" -name 'worker.log')
+done
+left+=("$run/q/coordinator")
+nothing_leaked() {  # grep's status 1: looked everywhere and found nothing
+  local status=0
+  grep -raF -l -f "$canaries" "$@" || status=$?
+  ((status == 1))
+}
+archives=("$run"/q/*/pacs)
+mapfile -t some_films < <(awk 'NR % 8 == 1' "$films")
 check "there are canaries to look for" test "$(wc -l <"$canaries")" -gt 100
-nothing_leaked() { ! grep -rqaF -f "$canaries" "$@"; }
-check "no identifier is on the coordinator's disk" nothing_leaked "$run/q/coordinator"
-check "no identifier is in a log" nothing_leaked "$run"/q/*/agent/log "$run/q/coordinator/log"
+check "the search finds identifiers in the hospitals' archives" grep -rqaF -f "$canaries" "${archives[@]}"
+check "no identifier left a hospital or is in a log" nothing_leaked "${left[@]}"
+finds_pixels() {
+  local status=0
+  tests/e2e/find_pixels.pl "${some_films[@]}" -- "$@" || status=$?
+  ((status == 1))
+}
+check "the search finds pixels in the hospitals' archives" finds_pixels "${archives[@]}"
+check "no piece of a film left a hospital or is in a log" tests/e2e/find_pixels.pl "${some_films[@]}" -- "${left[@]}"
 
 for site in "$run"/q/*/agent; do
   check "the audit chain of $(basename "$(dirname "$site")") is whole" "$build/bin/cloister-site" audit verify --config "$site/site.yaml"
