@@ -7,7 +7,7 @@
 #include <charconv>
 
 #include "protocols/base/file.h"
-#include "protocols/transport/grpc_log.h"
+#include "protocols/transport/grpc_setup.h"
 #include "protocols/transport/grpc_status.h"
 #include "protocols/wire/limits.h"
 
@@ -109,7 +109,7 @@ absl::Status CheckTarget(const std::string& target) {
 
 absl::StatusOr<std::shared_ptr<CoordinatorChannel>> CoordinatorChannel::Create(ChannelOptions options,
                                                                                const Clock* clock) {
-  AdoptGrpcLog();
+  SetUpGrpc();
   CLOISTER_RETURN_IF_ERROR(CheckTarget(options.target));
   std::shared_ptr<CoordinatorChannel> channel(new CoordinatorChannel(std::move(options), clock));
   const absl::Status loaded = channel->Dial().status();

@@ -4,14 +4,14 @@
 #include <fmt/format.h>
 #include <grpcpp/server_builder.h>
 
-#include "protocols/transport/grpc_log.h"
+#include "protocols/transport/grpc_setup.h"
 #include "protocols/wire/limits.h"
 
 namespace cloister::transport {
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options,
                                                       const std::vector<grpc::Service*>& services) {
-  AdoptGrpcLog();
+  SetUpGrpc();
   grpc::ServerBuilder builder;
   // With port reuse two coordinators could share a port and each get half of the calls.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);

@@ -10,7 +10,15 @@ export PATH="$bin:$PATH"
 run=$(mktemp -d)
 data="" studies=40 rounds=3 experiment=$run/plan.yaml
 sed -E 's/at_least: [0-9.]+/at_least: 0.05/' deploy/experiments/chest_pneumonia.yaml >"$experiment"
-trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$run"' EXIT
+tell_and_clean() {
+  local status=$?
+  if ((status != 0)); then
+    for log in "$run"/*/agent/log "$run/coordinator/log"; do echo "== $log"; tail -n 25 "$log"; done
+  fi
+  kill $(jobs -p) 2>/dev/null || true
+  rm -rf "$run"
+}
+trap tell_and_clean EXIT
 
 phase_of() { operator --json experiment status "$job" | jq -r '"\(.phase) \(.round)"'; }
 until_phase() {  # PATTERN: waits until "PHASE ROUND" matches
