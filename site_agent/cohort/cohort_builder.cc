@@ -14,7 +14,7 @@ namespace cloister::site {
 namespace {
 
 constexpr size_t kStudiesAtOnce = 32;  // stored in one transaction; after a kill so many are fetched again
-constexpr int kFailuresInARow = 3;     // of the PACS itself, before the build gives up for now
+constexpr int kFailuresInARow = 3;     // before the PACS is asked whether it is well
 
 bool Contains(const std::vector<std::string>& values, const std::string& value) {
   return std::find(values.begin(), values.end(), value) != values.end();
@@ -38,8 +38,8 @@ bool IsSettled(const StudyCatalogueRow& study) {
   return IsFetched(study) || study.outcome == StudyOutcomeName(StudyOutcome::kNoMatchingImage);
 }
 
-bool IsAboutTheSource(const absl::Status& status) {
-  return absl::IsUnavailable(status) || absl::IsPermissionDenied(status) || absl::IsDeadlineExceeded(status);
+bool MayBeAboutTheSource(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
 }
 
 }  // namespace
@@ -141,15 +141,15 @@ const RetrievedFile* ChooseImage(const std::vector<RetrievedFile>& files, const 
 absl::Status CohortBuilder::Fetch(const CohortRequest& request, const std::string& id, StudyCatalogueRow& study) const {
   const std::filesystem::path folder = options_.cache / request.task.name / id;
   ++study.fetch_attempts;
-  absl::StatusOr<std::vector<RetrievedFile>> files = source_->RetrieveStudy(study.study_instance_uid, folder);
-  if (!files.ok()) {
-    study.outcome = StudyOutcomeName(absl::IsNotFound(files.status()) ? StudyOutcome::kEmptyRetrieval
-                                                                      : StudyOutcome::kNotRetrieved);
-    study.message = std::string(files.status().message());
-    return files.status();
+  const absl::StatusOr<RetrievedStudy> retrieved = source_->RetrieveStudy(study.study_instance_uid, folder);
+  if (!retrieved.ok()) {
+    study.outcome = StudyOutcomeName(absl::IsNotFound(retrieved.status()) ? StudyOutcome::kEmptyRetrieval
+                                                                          : StudyOutcome::kNotRetrieved);
+    study.message = std::string(retrieved.status().message());
+    return retrieved.status();
   }
-  const RetrievedFile* image = ChooseImage(*files, request.task.selection);
-  for (const RetrievedFile& file : *files) {
+  const RetrievedFile* image = ChooseImage(retrieved->files, request.task.selection);
+  for (const RetrievedFile& file : retrieved->files) {
     if (&file != image) {
       std::error_code ignored;
       std::filesystem::remove(file.path, ignored);
@@ -157,7 +157,7 @@ absl::Status CohortBuilder::Fetch(const CohortRequest& request, const std::strin
   }
   if (image == nullptr) {
     study.outcome = StudyOutcomeName(StudyOutcome::kNoMatchingImage);
-    study.message = fmt::format("{} files, none of the wanted modality and view", files->size());
+    study.message = fmt::format("{} files, none of the wanted modality and view", retrieved->files.size());
     return absl::OkStatus();
   }
   // A name without a UID: it stands in job files and in messages.
@@ -195,6 +195,7 @@ absl::StatusOr<CohortDraft> CohortBuilder::Build(const CohortRequest& request) {
   CohortDraft draft;
   draft.report = std::move(join.report);
   int failures_in_a_row = 0;
+  absl::Status last_failure;
   std::vector<StudyCatalogueRow> changed;
   for (size_t i = 0; i < join.studies.size(); ++i) {
     if (options_.cancelled && options_.cancelled()) {
@@ -218,11 +219,20 @@ absl::StatusOr<CohortDraft> CohortBuilder::Build(const CohortRequest& request) {
         const absl::Status status = Fetch(request, id, study);
         study.updated_unix_ms = absl::ToUnixMillis(clock_->Now());
         changed.push_back(study);
-        failures_in_a_row = IsAboutTheSource(status) ? failures_in_a_row + 1 : 0;
-        if (absl::IsResourceExhausted(status) || absl::IsPermissionDenied(status) ||
-            failures_in_a_row >= kFailuresInARow) {
+        failures_in_a_row = MayBeAboutTheSource(status) ? failures_in_a_row + 1 : 0;
+        absl::Status stop;
+        if (absl::IsResourceExhausted(status) || absl::IsPermissionDenied(status)) {
+          stop = status;
+        } else if (failures_in_a_row == kFailuresInARow) {
+          failures_in_a_row = 0;
+          stop = source_->Check();  // a PACS that is well has three bad studies side by side
+        }
+        if (!stop.ok()) {
           CLOISTER_RETURN_IF_ERROR(table_->PutStudies(changed));
-          return Annotate(status, "fetching studies from the PACS");
+          return Annotate(stop, "fetching studies from the PACS");
+        }
+        if (!status.ok() && !absl::IsNotFound(status)) {
+          last_failure = status;
         }
         draft.report.newly_fetched += status.ok() ? 1 : 0;
       }
@@ -251,6 +261,9 @@ absl::StatusOr<CohortDraft> CohortBuilder::Build(const CohortRequest& request) {
     }
   }
   CLOISTER_RETURN_IF_ERROR(table_->PutStudies(changed));
+  if (draft.cases.empty() && !last_failure.ok()) {
+    return Annotate(last_failure, "not one study could be fetched from the PACS");
+  }
   std::sort(draft.cases.begin(), draft.cases.end(), [](const DraftCase& a, const DraftCase& b) { return a.id < b.id; });
   ApplyRejections({}, draft);
   return draft;

@@ -54,6 +54,7 @@ class CohortBuilder {
 
   // Fetches only what is labelled and not in the cache. UNAVAILABLE, PERMISSION_DENIED: the PACS (its own words; what
   // was fetched is kept); INVALID_ARGUMENT, NOT_FOUND: the label file; CANCELLED; RESOURCE_EXHAUSTED: the disk is full.
+  // There is no usable study and the PACS failed on some: as the last of them.
   absl::StatusOr<CohortDraft> Build(const CohortRequest& request);
 
  private:

@@ -11,8 +11,12 @@ absl::StatusOr<std::vector<StudyRow>> PacsStudySource::FindStudies(const std::ve
   return client_.FindStudies(query);
 }
 
-absl::StatusOr<std::vector<RetrievedFile>> PacsStudySource::RetrieveStudy(const std::string& study_instance_uid,
-                                                                          const std::filesystem::path& folder) {
+absl::Status PacsStudySource::Check() {
+  return client_.Echo();
+}
+
+absl::StatusOr<RetrievedStudy> PacsStudySource::RetrieveStudy(const std::string& study_instance_uid,
+                                                              const std::filesystem::path& folder) {
   CLOISTER_RETURN_IF_ERROR(MakeDirectories(folder));
   CLOISTER_ASSIGN_OR_RETURN(RetrieveOutcome outcome, scp_ == nullptr
                                                          ? client_.RetrieveStudy(study_instance_uid, folder)
@@ -23,7 +27,7 @@ absl::StatusOr<std::vector<RetrievedFile>> PacsStudySource::RetrieveStudy(const 
   if (outcome.code == RetrieveCode::kFailed) {
     return absl::FailedPreconditionError(outcome.message);
   }
-  std::vector<RetrievedFile> files;
+  RetrievedStudy study;
   for (const std::filesystem::path& file : outcome.files) {
     absl::StatusOr<InstanceHeader> header = ReadHeader(file);
     if (!header.ok()) {
@@ -41,9 +45,9 @@ absl::StatusOr<std::vector<RetrievedFile>> PacsStudySource::RetrieveStudy(const 
         }
       }
     }
-    files.push_back({path, *std::move(header)});
+    study.files.push_back({path, *std::move(header)});
   }
-  return files;
+  return study;
 }
 
 }  // namespace cloister::site

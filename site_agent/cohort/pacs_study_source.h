@@ -1,7 +1,7 @@
 #pragma once
 // SPDX-License-Identifier: Apache-2.0
 // A PACS as the source of a cohort: C-FIND, then C-GET, or C-MOVE to our own Storage SCP where the PACS offers no
-// C-GET.
+// C-GET; C-ECHO to see whether it is well.
 
 #include "site_agent/cohort/study_source.h"
 #include "site_agent/ingest/storage_scp.h"
@@ -14,8 +14,9 @@ class PacsStudySource final : public StudySource {
   PacsStudySource(PacsClient client, const StorageScp* scp) : client_(std::move(client)), scp_(scp) {}
 
   absl::StatusOr<std::vector<StudyRow>> FindStudies(const std::vector<std::string>& modalities) override;
-  absl::StatusOr<std::vector<RetrievedFile>> RetrieveStudy(const std::string& study_instance_uid,
-                                                           const std::filesystem::path& folder) override;
+  absl::StatusOr<RetrievedStudy> RetrieveStudy(const std::string& study_instance_uid,
+                                               const std::filesystem::path& folder) override;
+  absl::Status Check() override;
 
  private:
   PacsClient client_;

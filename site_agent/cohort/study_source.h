@@ -18,6 +18,11 @@ struct RetrievedFile {
   InstanceHeader header;
 };
 
+struct RetrievedStudy {
+  std::vector<RetrievedFile> files;
+  std::string missing;  // why not everything came, for people; "" when complete
+};
+
 class StudySource {
  public:
   virtual ~StudySource() = default;
@@ -26,10 +31,13 @@ class StudySource {
   virtual absl::StatusOr<std::vector<StudyRow>> FindStudies(const std::vector<std::string>& modalities) = 0;
 
   // All readable DICOM files of a study, put into `folder`. NOT_FOUND: the source reports success and sent nothing;
-  // UNAVAILABLE and PERMISSION_DENIED: the source itself is not well (nothing else will work either); anything else is
-  // about this study.
-  virtual absl::StatusOr<std::vector<RetrievedFile>> RetrieveStudy(const std::string& study_instance_uid,
-                                                                   const std::filesystem::path& folder) = 0;
+  // PERMISSION_DENIED: it refuses us (nothing else will work either); UNAVAILABLE, DEADLINE_EXCEEDED: it broke off or
+  // was silent, which may be its state or this study: Check tells; anything else is about this study.
+  virtual absl::StatusOr<RetrievedStudy> RetrieveStudy(const std::string& study_instance_uid,
+                                                       const std::filesystem::path& folder) = 0;
+
+  // OK: the source itself is well and knows us.
+  virtual absl::Status Check() = 0;
 };
 
 }  // namespace cloister::site

@@ -101,6 +101,7 @@ class PacsClient {
   absl::StatusOr<std::vector<SeriesRow>> FindSeries(const std::string& study_instance_uid) const;
 
   // C-GET into `folder` (made when missing); transfer syntaxes are kept. An empty series UID means the whole study.
+  // ABORTED, also of RetrieveByMove: the PACS hung up before any answer, over this study or over us.
   absl::StatusOr<RetrieveOutcome> RetrieveStudy(const std::string& study_instance_uid,
                                                 const std::filesystem::path& folder) const;
   absl::StatusOr<RetrieveOutcome> RetrieveSeries(const std::string& study_instance_uid,

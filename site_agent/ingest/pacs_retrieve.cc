@@ -119,11 +119,24 @@ void Judge(const PacsConfig& config, const std::string& destination, RetrieveOut
   }
 }
 
-absl::Status SendRequest(const Association& association, const char* model, T_DIMSE_Message* message, DcmDataset* keys,
-                         const char* what) {
+// A hang-up before any answer may be about this study only (some PACS abort over one they cannot deliver), or about us:
+// never PERMISSION_DENIED, which a refused association alone is.
+absl::Status Explain(const Association& association, const PacsConfig& config, const OFCondition& condition,
+                     const char* what) {
+  const absl::Status status = association.Explain(condition, what);
+  if (!absl::IsPermissionDenied(status)) {
+    return status;
+  }
+  return absl::AbortedError(
+      fmt::format("{} hung up on our {}: it cannot deliver this study, or lets '{}' retrieve none", Describe(config),
+                  what, config.calling_ae_title));
+}
+
+absl::Status SendRequest(const Association& association, const PacsConfig& config, const char* model,
+                         T_DIMSE_Message* message, DcmDataset* keys, const char* what) {
   const OFCondition sent = DIMSE_sendMessageUsingMemoryData(association.get(), association.Context(model), message,
                                                             nullptr, keys, nullptr, nullptr);
-  return association.Explain(sent, what);
+  return Explain(association, config, sent, what);
 }
 
 // The identifier after a final response lists failed instances; it has to be read off the wire.
@@ -152,7 +165,7 @@ absl::StatusOr<RetrieveOutcome> Get(const PacsConfig& config, DcmDataset* keys, 
   message.msg.CGetRQ.DataSetType = DIMSE_DATASET_PRESENT;
   OFStandard::strlcpy(message.msg.CGetRQ.AffectedSOPClassUID, kGetModel,
                       sizeof(message.msg.CGetRQ.AffectedSOPClassUID));
-  CLOISTER_RETURN_IF_ERROR(SendRequest(association, kGetModel, &message, keys, "C-GET"));
+  CLOISTER_RETURN_IF_ERROR(SendRequest(association, config, kGetModel, &message, keys, "C-GET"));
 
   RetrieveOutcome outcome;
   ReceiveOptions options;
@@ -167,7 +180,7 @@ absl::StatusOr<RetrieveOutcome> Get(const PacsConfig& config, DcmDataset* keys, 
                                     : DIMSE_receiveCommand(association.get(), DIMSE_NONBLOCKING,
                                                            options.timeout_seconds, &context, &received, &detail);
     delete detail;
-    CLOISTER_RETURN_IF_ERROR(association.Explain(command, "C-GET"));
+    CLOISTER_RETURN_IF_ERROR(Explain(association, config, command, "C-GET"));
     association.NoteAnswer();
     if (received.CommandField == DIMSE_C_STORE_RQ) {
       T_DIMSE_C_StoreRQ& request = received.msg.CStoreRQ;
@@ -259,7 +272,7 @@ absl::StatusOr<RetrieveOutcome> PacsClient::RetrieveByMove(const std::string& st
                       sizeof(message.msg.CMoveRQ.AffectedSOPClassUID));
   OFStandard::strlcpy(message.msg.CMoveRQ.MoveDestination, scp.ae_title().c_str(),
                       sizeof(message.msg.CMoveRQ.MoveDestination));
-  CLOISTER_RETURN_IF_ERROR(SendRequest(association, kMoveModel, &message, &keys, "C-MOVE"));
+  CLOISTER_RETURN_IF_ERROR(SendRequest(association, config_, kMoveModel, &message, &keys, "C-MOVE"));
 
   while (true) {
     T_DIMSE_Message received{};
@@ -270,7 +283,7 @@ absl::StatusOr<RetrieveOutcome> PacsClient::RetrieveByMove(const std::string& st
                                     : DIMSE_receiveCommand(association.get(), DIMSE_NONBLOCKING,
                                                            association.TimeoutSeconds(), &context, &received, &detail);
     delete detail;
-    CLOISTER_RETURN_IF_ERROR(association.Explain(command, "C-MOVE"));
+    CLOISTER_RETURN_IF_ERROR(Explain(association, config_, command, "C-MOVE"));
     association.NoteAnswer();
     if (received.CommandField != DIMSE_C_MOVE_RSP) {
       return absl::DataLossError(Describe(config_) + ": C-MOVE: an unexpected message came");

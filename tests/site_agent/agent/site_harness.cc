@@ -20,8 +20,8 @@ absl::StatusOr<std::vector<StudyRow>> FakePacs::FindStudies(const std::vector<st
   return rows;
 }
 
-absl::StatusOr<std::vector<RetrievedFile>> FakePacs::RetrieveStudy(const std::string& study_instance_uid,
-                                                                   const std::filesystem::path& folder) {
+absl::StatusOr<RetrievedStudy> FakePacs::RetrieveStudy(const std::string& study_instance_uid,
+                                                       const std::filesystem::path& folder) {
   if (!down.ok()) {
     return down;
   }
@@ -41,7 +41,7 @@ absl::StatusOr<std::vector<RetrievedFile>> FakePacs::RetrieveStudy(const std::st
       file.header.columns = 2;
       file.path = folder / (file.header.sop_instance_uid + ".dcm");
       CLOISTER_RETURN_IF_ERROR(WriteFileAtomically(file.path, study.content + " of " + study.row.patient_name));
-      return std::vector<RetrievedFile>{file};
+      return RetrievedStudy{{file}, ""};
     }
   }
   return absl::NotFoundError("no such study");

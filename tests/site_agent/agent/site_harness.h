@@ -28,8 +28,9 @@ struct FakeStudy {
 class FakePacs final : public StudySource {
  public:
   absl::StatusOr<std::vector<StudyRow>> FindStudies(const std::vector<std::string>& modalities) override;
-  absl::StatusOr<std::vector<RetrievedFile>> RetrieveStudy(const std::string& study_instance_uid,
-                                                           const std::filesystem::path& folder) override;
+  absl::StatusOr<RetrievedStudy> RetrieveStudy(const std::string& study_instance_uid,
+                                               const std::filesystem::path& folder) override;
+  absl::Status Check() override { return down; }
   // A patient with one labelled study; the label goes into labels().
   void Add(int number, bool positive, const std::string& content = "film");
   const std::string& labels() const { return labels_; }

@@ -25,8 +25,7 @@ class FakeSource final : public StudySource {
     }
     return rows;
   }
-  absl::StatusOr<std::vector<RetrievedFile>> RetrieveStudy(const std::string& uid,
-                                                           const std::filesystem::path& folder) override {
+  absl::StatusOr<RetrievedStudy> RetrieveStudy(const std::string& uid, const std::filesystem::path& folder) override {
     asked.insert(uid);
     if (const auto found = failures.find(uid); found != failures.end()) {
       return found->second;
@@ -43,8 +42,9 @@ class FakeSource final : public StudySource {
       file.path = folder / (file.header.sop_instance_uid + ".dcm");
       EXPECT_TRUE(WriteFileAtomically(file.path, "pixels of " + uid).ok());
     }
-    return files;
+    return RetrievedStudy{files, ""};
   }
+  absl::Status Check() override { return check; }
   void Add(const std::string& uid, const std::string& accession, const std::string& patient) {
     StudyRow row;
     row.study_instance_uid = uid;
@@ -58,6 +58,7 @@ class FakeSource final : public StudySource {
   std::map<std::string, absl::Status> failures;
   std::multiset<std::string> asked;
   absl::Status down;
+  absl::Status check;
 };
 
 class CohortBuilderTest : public ::testing::Test {
@@ -176,13 +177,44 @@ TEST_F(CohortBuilderTest, ASourceThatIsNotWellEndsTheBuildAndLosesNothing) {
   for (int i = 0; i < 10; ++i) {
     labels += "A" + std::to_string(i) + ",normal\n";
   }
+  source_.check = absl::UnavailableError("nobody answers");
   EXPECT_TRUE(absl::IsUnavailable(Build(labels).status()));
-  EXPECT_EQ(source_.asked.size(), 5u);  // three failures in a row are enough
+  EXPECT_EQ(source_.asked.size(), 5u);  // three failures in a row, then it is asked
+  source_.check = absl::OkStatus();
   source_.failures.clear();
   const auto draft = Build(labels);
   ASSERT_TRUE(draft.ok());
   EXPECT_EQ(draft->cases.size(), 10u);
   EXPECT_EQ(draft->report.newly_fetched, 8);
+}
+
+TEST_F(CohortBuilderTest, StudiesThatTheWellPacsCannotDeliverDoNotEndTheBuild) {
+  std::string labels;
+  for (int i = 0; i < 10; ++i) {
+    source_.Add("1." + std::to_string(i), "A" + std::to_string(i), "P" + std::to_string(i));
+    labels += "A" + std::to_string(i) + ",normal\n";
+    if (i < 8) {
+      source_.failures["1." + std::to_string(i)] = absl::UnavailableError("silent for 1m");
+    }
+  }
+  source_.failures["1.3"] = absl::DeadlineExceededError("took longer than 30m");
+  source_.failures["1.7"] = absl::AbortedError("hung up on our C-GET");
+  const auto draft = Build(labels);
+  ASSERT_TRUE(draft.ok()) << draft.status();
+  EXPECT_EQ(draft->cases.size(), 2u);
+  EXPECT_EQ(draft->report.studies.at(StudyOutcome::kNotRetrieved), 8);
+  EXPECT_EQ(OutcomeOf("1.7"), "NOT_RETRIEVED");
+}
+
+// A PACS that lets us find and not retrieve fails on every study: that is said, not an empty cohort.
+TEST_F(CohortBuilderTest, WhenNothingCanBeFetchedTheBuildSaysWhy) {
+  source_.Add("1.1", "A1", "P1");
+  source_.Add("1.2", "A2", "P2");
+  source_.failures["1.1"] = source_.failures["1.2"] = absl::AbortedError("hung up on our C-GET");
+  const absl::Status status = Build("A1,normal\nA2,normal\n").status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kAborted);
+  EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr("hung up"));
+  EXPECT_EQ(OutcomeOf("1.2"), "NOT_RETRIEVED");
 }
 
 TEST_F(CohortBuilderTest, RejectedImagesAreCountedWithTheirReason) {

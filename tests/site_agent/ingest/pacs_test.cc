@@ -209,8 +209,11 @@ TEST_F(PacsTest, ARefusedAeTitleSaysWhichToList) {
   EXPECT_THAT(std::string(moved.status().message()), HasSubstr("'STRANGER'"));
   const auto stored = stranger.StoreFiles(Films(9, 1));
   ASSERT_TRUE(!stored.ok() || !stored->failures.empty());
+  EXPECT_EQ(found.status().code(), absl::StatusCode::kPermissionDenied);
+  for (const absl::Status& status : {got.status(), moved.status()}) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kAborted);  // as when it cannot deliver one study
+  }
   for (const absl::Status& status : {found.status(), got.status(), moved.status()}) {
-    EXPECT_EQ(status.code(), absl::StatusCode::kPermissionDenied);
     std::cout << "[ says ] " << status << "\n";
   }
   std::cout << "[ says ] " << (stored.ok() ? stored->failures[0].message : stored.status().ToString()) << "\n";
