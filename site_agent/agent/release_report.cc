@@ -54,7 +54,8 @@ eval::Flow FlowOf(const FrozenCohort& cohort, size_t analysed) {
                                                     count(StudyOutcome::kNoPatientId));
   for (StudyOutcome outcome :
        {StudyOutcome::kConflictingLabels, StudyOutcome::kConflictingPatient, StudyOutcome::kDuplicateAccession,
-        StudyOutcome::kNotRetrieved, StudyOutcome::kEmptyRetrieval, StudyOutcome::kImageRejected}) {
+        StudyOutcome::kNotRetrieved, StudyOutcome::kEmptyRetrieval, StudyOutcome::kPartialRetrieval,
+        StudyOutcome::kImageRejected}) {
     if (count(outcome) > 0) {
       flow.rejected.emplace_back(
           eval::LocalText{std::string(StudyOutcomeAdvice(outcome)), std::string(StudyOutcomeAdviceZh(outcome))},

@@ -14,6 +14,7 @@ namespace cloister::site {
 namespace {
 
 constexpr size_t kStudiesAtOnce = 32;  // stored in one transaction; after a kill so many are fetched again
+constexpr int kPartialAttempts = 3;    // then what came of a study is what there is to have
 constexpr int kFailuresInARow = 3;     // before the PACS is asked whether it is well
 
 bool Contains(const std::vector<std::string>& values, const std::string& value) {
@@ -149,11 +150,22 @@ absl::Status CohortBuilder::Fetch(const CohortRequest& request, const std::strin
     return retrieved.status();
   }
   const RetrievedFile* image = ChooseImage(retrieved->files, request.task.selection);
+  // The image the task is about may be among what is missing. But an object beside the film that the PACS never
+  // delivers must not cost the study for ever.
+  const bool in_part = !retrieved->missing.empty() && (image == nullptr || study.fetch_attempts < kPartialAttempts);
+  if (in_part) {
+    image = nullptr;
+  }
   for (const RetrievedFile& file : retrieved->files) {
     if (&file != image) {
       std::error_code ignored;
       std::filesystem::remove(file.path, ignored);
     }
+  }
+  if (in_part) {
+    study.outcome = StudyOutcomeName(StudyOutcome::kPartialRetrieval);
+    study.message = retrieved->missing;
+    return absl::DataLossError(retrieved->missing);
   }
   if (image == nullptr) {
     study.outcome = StudyOutcomeName(StudyOutcome::kNoMatchingImage);

@@ -28,10 +28,12 @@ absl::StatusOr<RetrievedStudy> PacsStudySource::RetrieveStudy(const std::string&
     return absl::FailedPreconditionError(outcome.message);
   }
   RetrievedStudy study;
+  study.missing = outcome.message;
   for (const std::filesystem::path& file : outcome.files) {
     absl::StatusOr<InstanceHeader> header = ReadHeader(file);
     if (!header.ok()) {
-      continue;  // one unreadable file of a study is not the end of the study
+      study.missing = "a file that came cannot be read";
+      continue;  // not the end of the study
     }
     std::filesystem::path path = file;
     if (scp_ != nullptr) {

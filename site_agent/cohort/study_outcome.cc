@@ -30,6 +30,8 @@ constexpr Entry kEntries[] = {
      "the PACS did not deliver it: run cohort again when the PACS is well", "PACS 未能传送该检查"},
     {StudyOutcome::kEmptyRetrieval, "EMPTY_RETRIEVAL", "the PACS reports success but sent no image",
      "PACS 报告成功但没有图像"},
+    {StudyOutcome::kPartialRetrieval, "PARTIAL_RETRIEVAL",
+     "the PACS sent only a part of it: asked again by the next cohort run", "PACS 只传送了部分图像，下次会重新获取"},
     {StudyOutcome::kNoMatchingImage, "NO_MATCHING_IMAGE", "no image of the task's modality and view position",
      "没有符合任务模态和体位的图像"},
     {StudyOutcome::kImageRejected, "IMAGE_REJECTED", "the image could not be decoded or used", "图像无法解码或使用"},

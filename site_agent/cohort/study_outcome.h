@@ -18,6 +18,7 @@ enum class StudyOutcome {
   kNoPatientId,         // cannot be split by patient
   kNotRetrieved,        // the PACS failed to deliver it
   kEmptyRetrieval,      // the PACS says success and sent nothing
+  kPartialRetrieval,    // the PACS sent only some of its instances
   kNoMatchingImage,     // no image of the task's modality and view
   kImageRejected,       // the image could not be used; the message starts with the worker's reason code
 };

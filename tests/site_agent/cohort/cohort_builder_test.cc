@@ -42,7 +42,7 @@ class FakeSource final : public StudySource {
       file.path = folder / (file.header.sop_instance_uid + ".dcm");
       EXPECT_TRUE(WriteFileAtomically(file.path, "pixels of " + uid).ok());
     }
-    return RetrievedStudy{files, ""};
+    return RetrievedStudy{files, missing[uid]};
   }
   absl::Status Check() override { return check; }
   void Add(const std::string& uid, const std::string& accession, const std::string& patient) {
@@ -55,6 +55,7 @@ class FakeSource final : public StudySource {
 
   std::vector<StudyRow> rows;
   std::map<std::string, std::vector<RetrievedFile>> images;
+  std::map<std::string, std::string> missing;
   std::map<std::string, absl::Status> failures;
   std::multiset<std::string> asked;
   absl::Status down;
@@ -204,6 +205,38 @@ TEST_F(CohortBuilderTest, StudiesThatTheWellPacsCannotDeliverDoNotEndTheBuild) {
   EXPECT_EQ(draft->cases.size(), 2u);
   EXPECT_EQ(draft->report.studies.at(StudyOutcome::kNotRetrieved), 8);
   EXPECT_EQ(OutcomeOf("1.7"), "NOT_RETRIEVED");
+}
+
+TEST_F(CohortBuilderTest, AStudyThatCameInPartIsAskedForAgain) {
+  source_.Add("1.1", "A1", "P1");  // complete
+  source_.Add("1.2", "A2", "P2");  // only its report came
+  source_.Add("1.3", "A3", "P3");  // its film came; the PACS never delivers what lies beside it
+  RetrievedFile report;
+  report.header.modality = "SR";
+  report.header.sop_instance_uid = "1.2.9";
+  source_.images["1.2"] = {report};
+  source_.missing["1.2"] = source_.missing["1.3"] = "1 instances came, 1 failed";
+  const std::string labels = "A1,normal\nA2,normal\nA3,pneumonia\n";
+  auto draft = Build(labels);
+  ASSERT_TRUE(draft.ok()) << draft.status();
+  EXPECT_EQ(draft->cases.size(), 1u);
+  EXPECT_EQ(draft->report.newly_fetched, 1);
+  EXPECT_EQ(draft->report.studies.at(StudyOutcome::kPartialRetrieval), 2);
+  EXPECT_EQ(OutcomeOf("1.2"), "PARTIAL_RETRIEVAL");
+  EXPECT_THAT(CohortReportText(draft->report), ::testing::HasSubstr("PARTIAL_RETRIEVAL"));
+
+  source_.images.clear();
+  source_.missing["1.2"] = "";  // now the film comes as well
+  draft = Build(labels);
+  ASSERT_TRUE(draft.ok());
+  EXPECT_EQ(draft->cases.size(), 2u);
+  EXPECT_EQ(OutcomeOf("1.2"), "USABLE");
+  EXPECT_EQ(OutcomeOf("1.3"), "PARTIAL_RETRIEVAL");
+
+  draft = Build(labels);
+  ASSERT_TRUE(draft.ok());
+  EXPECT_EQ(draft->cases.size(), 3u);  // three times the same: that is all there is
+  EXPECT_EQ(OutcomeOf("1.3"), "USABLE");
 }
 
 // A PACS that lets us find and not retrieve fails on every study: that is said, not an empty cohort.

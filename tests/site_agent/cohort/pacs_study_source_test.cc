@@ -47,5 +47,21 @@ TEST(PacsStudySourceTest, AHangUpOverOneStudyIsNotARefusalOfUs) {
   EXPECT_EQ(study->missing, "");
 }
 
+TEST(PacsStudySourceTest, FailedSubOperationsAreMissed) {
+  const testing::TempDir dir;
+  testing::GreyFile grey;
+  grey.study_instance_uid = "2.25.1";
+  ASSERT_TRUE(testing::MakeDicom(grey, dir.path() / "film.dcm"));
+  testing::StubPacs::Study part;
+  part.file = dir.path() / "film.dcm";
+  part.failed = 2;
+  const testing::StubPacs pacs({{"2.25.1", part}});
+  PacsStudySource source = SourceFor(pacs);
+  const auto study = source.RetrieveStudy("2.25.1", dir.path() / "one");
+  ASSERT_TRUE(study.ok()) << study.status();
+  EXPECT_THAT(study->files, SizeIs(1));
+  EXPECT_THAT(study->missing, HasSubstr("1 instances came, 2 failed"));
+}
+
 }  // namespace
 }  // namespace cloister::site
