@@ -73,6 +73,12 @@ absl::StatusOr<ClientSession> ClientSession::Create(ClientInputs inputs) {
     return absl::AbortedError(
         fmt::format("{}: another attempt of this round released its shares; no second sum", NameOf(inputs.params)));
   }
+  // Two attempts may both be released to the coordinator, each by other sites, unless an older one goes nowhere without
+  // those who have begun the newer one.
+  const std::optional<uint32_t> newest = NewestAttempt(inputs.params, inputs.facts);
+  if (newest > inputs.params.attempt) {
+    return absl::AbortedError(fmt::format("{}: this site has moved on to attempt {}", NameOf(inputs.params), *newest));
+  }
   SiteSecrets secrets = DeriveSecrets(ctx0, self, inputs.job_secret);
   return ClientSession(std::unique_ptr<Core>(new Core{std::move(inputs.params),
                                                       std::move(inputs.signer),

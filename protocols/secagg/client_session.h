@@ -54,7 +54,7 @@ class ClientSession {
  public:
   // INVALID_ARGUMENT: parameters, or a job secret that is not 32 bytes. UNAUTHENTICATED: our own certificate does not
   // hold. FAILED_PRECONDITION: n_min below the floor, or we are no participant. ABORTED: this round was closed by
-  // another attempt.
+  // another attempt, or a later one has begun.
   static absl::StatusOr<ClientSession> Create(ClientInputs inputs);
   ~ClientSession();
   ClientSession(ClientSession&&) noexcept;

@@ -4,6 +4,7 @@
 // insert-or-must-equal, BEFORE it sends the Step's reply, and gives all stored facts of a scope back to Create.
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,5 +23,8 @@ using Facts = std::map<std::string, Digest>;
 
 // "<job>/<round>/<kind>/": the prefix of all facts that a session of these parameters wants (every attempt).
 std::string FactScope(const SumParams& params);
+
+// The newest attempt of this round that `facts` hold an advert of, or none.
+std::optional<uint32_t> NewestAttempt(const SumParams& params, const Facts& facts);
 
 }  // namespace cloister::secagg
