@@ -88,18 +88,21 @@ absl::StatusOr<VerifiedRoster> VerifiedRoster::FromMembers(const SumParams& para
                                                            const std::vector<Bytes>& adverts,
                                                            std::vector<Member> members) {
   CLOISTER_RETURN_IF_ERROR(CheckCohort(params, static_cast<int>(members.size())));
-  std::set<Bytes> keys;
+  // Each kind of key only with its own: signing keys are public, and a site that advertised another's as its channel
+  // key would otherwise keep that one out.
+  std::set<Bytes> channel_keys;
+  std::set<Bytes> mask_keys;
+  std::set<Bytes> signing_keys;
   for (size_t i = 0; i < members.size(); ++i) {
     const Member& member = members[i];
     if (i > 0 && !(members[i - 1].site < member.site)) {
       return absl::InvalidArgumentError(
           fmt::format("{}: site {} is in the roster twice or out of order", NameOf(params), member.site.value()));
     }
-    for (const Bytes& key : {member.channel_key, member.mask_key, member.signing_key}) {
-      if (!keys.insert(key).second) {
-        return absl::InvalidArgumentError(
-            fmt::format("{}: site {} uses a key that is already in the roster", NameOf(params), member.site.value()));
-      }
+    if (!channel_keys.insert(member.channel_key).second || !mask_keys.insert(member.mask_key).second ||
+        !signing_keys.insert(member.signing_key).second) {
+      return absl::InvalidArgumentError(
+          fmt::format("{}: site {} uses a key that is already in the roster", NameOf(params), member.site.value()));
     }
   }
   VerifiedRoster roster;

@@ -2,8 +2,6 @@
 // What the coordinator checks of each message of a site before it counts.
 #include <fmt/format.h>
 
-#include <set>
-
 #include "protocols/secagg/graph.h"
 #include "protocols/secagg/server_core.h"
 #include "protocols/secagg/transcript.h"
@@ -54,12 +52,11 @@ absl::Status ServerSession::Core::TakeAdvert(const SiteId& from, ByteView messag
   CLOISTER_ASSIGN_OR_RETURN(Member member, CheckAdvert(params, ctx0, trust, message));
   CLOISTER_RETURN_IF_ERROR(CheckSender(params, from, member.site));
   // A roster with a key in it twice would be refused by every site: better to refuse the second site alone.
-  std::set<Bytes> keys;
-  for (const auto& [site, other] : advertised) keys.insert({other.channel_key, other.mask_key, other.signing_key});
-  for (const Bytes& key : {member.channel_key, member.mask_key, member.signing_key}) {
-    if (!keys.insert(key).second) {
-      return absl::InvalidArgumentError(
-          fmt::format("{}: site {} advertises a key that is in use already", NameOf(params), from.value()));
+  for (const auto& [site, other] : advertised) {
+    if (member.channel_key == other.channel_key || member.mask_key == other.mask_key ||
+        member.signing_key == other.signing_key) {
+      return absl::InvalidArgumentError(fmt::format("{}: site {} advertises a key that site {} has already",
+                                                    NameOf(params), from.value(), site.value()));
     }
   }
   advertised.emplace(from, std::move(member));

@@ -106,6 +106,22 @@ TEST(AdversaryTest, SwappedKeysForgedSitesAndStrangers) {
   EXPECT_EQ(AnswerToRoster(with_stranger, closed).code(), absl::StatusCode::kPermissionDenied);
 }
 
+// A site cannot keep another out by advertising its public signing key, or any key of another kind, as its own.
+TEST(AdversaryTest, AKeyOfAnotherKindShutsNobodyOut) {
+  const std::vector<Bytes> good = AdvertsOf({1, 2, 3}, TestParams());
+  Advert third = DecodeAdvert(good[2]).value();
+  for (Bytes* key : {&third.channel_key, &third.mask_key}) {
+    const Bytes before = *key;
+    *key = SharedConsortium().site(2).certificate().public_key();
+    const Bytes advert = SignedAdvert(third, SharedConsortium().site(3));
+    EXPECT_TRUE(AnswerToRoster({good[0], good[1], advert}).ok());
+    ServerSession server = MakeServer(TestParams(), 3);
+    ASSERT_TRUE(server.Handle(SiteNumber(3), advert).ok());
+    EXPECT_TRUE(server.Handle(SiteNumber(2), good[1]).ok());
+    *key = before;
+  }
+}
+
 TEST(AdversaryTest, ASiteTwiceAKeyTwiceAndAKeyOfLowOrder) {
   const std::vector<Bytes> good = AdvertsOf({1, 2, 3}, TestParams());
   EXPECT_EQ(AnswerToRoster({good[0], good[1], good[1], good[2]}).code(), kInvalid);
