@@ -90,7 +90,7 @@ ExperimentMachine::Result ExperimentMachine::On(Inviting& state, const SiteAccep
   if (site->second.accepted) {
     return Step{};
   }
-  if (site->second.refusal && *site->second.refusal != wire::RefusalReason::kNotApproved) {
+  if (site->second.RefusedForGood()) {
     return absl::FailedPreconditionError(
         fmt::format("{} has already refused: {}", event.site.value(), wire::NameOf(*site->second.refusal)));
   }
@@ -117,9 +117,13 @@ ExperimentMachine::Result ExperimentMachine::On(Inviting& state, const SiteRefus
   }
   site->second.refusal = event.reason;
   Step step = Changed(event);
-  step.notes.push_back(event.reason == wire::RefusalReason::kNotApproved
-                           ? event.site.value() + " waits for approval by the site"
-                           : fmt::format("{} refuses: {}", event.site.value(), wire::NameOf(event.reason)));
+  if (event.reason == wire::RefusalReason::kNotApproved) {
+    step.notes.push_back(event.site.value() + " waits for approval by the site");
+  } else {
+    step.notes.push_back(fmt::format("{} {}: {}", event.site.value(),
+                                     site->second.RefusedForGood() ? "refuses" : "cannot take part yet",
+                                     wire::NameOf(event.reason)));
+  }
   return MaybeStart(state, std::move(step));
 }
 
@@ -131,7 +135,7 @@ ExperimentMachine::Result ExperimentMachine::On(Inviting& state, const Tick& eve
   return MaybeStart(state, Changed(event));
 }
 
-// Starts once enough sites take part and nobody's answer is waited for. "Not approved yet" is not an answer.
+// Starts once enough sites take part and nobody's answer is waited for. A refusal that may change is not an answer.
 ExperimentMachine::Result ExperimentMachine::MaybeStart(Inviting& state, Step step) {
   const SiteSet accepted = Accepted();
   if (static_cast<int>(accepted.size()) < rules_.minimum) {
@@ -141,8 +145,7 @@ ExperimentMachine::Result ExperimentMachine::MaybeStart(Inviting& state, Step st
     state.enough_since = now_;
   }
   const bool all_answered = std::all_of(sites_.begin(), sites_.end(), [](const auto& entry) {
-    const Participant& site = entry.second;
-    return site.accepted || (site.refusal && *site.refusal != wire::RefusalReason::kNotApproved);
+    return entry.second.accepted || entry.second.RefusedForGood();
   });
   const bool over = now_ >= *state.enough_since + absl::Milliseconds(rules_.invitation_ms);
   if (!all_answered && !over) {

@@ -99,6 +99,8 @@ struct Participant {
   bool baseline_done = false;
   bool baseline_shared = false;
   bool summary = false;  // of the validation
+
+  bool RefusedForGood() const;
 };
 
 // Work for one site; empty when it has nothing to do.

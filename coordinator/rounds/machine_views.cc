@@ -28,6 +28,10 @@ std::string Names(const SiteSet& sites) {
 
 }  // namespace
 
+bool Participant::RefusedForGood() const {
+  return refusal && !wire::MayChange(*refusal);
+}
+
 const Sum* ExperimentMachine::sum() const {
   if (const auto* training = std::get_if<Training>(&state_)) {
     return &training->sum;
@@ -81,8 +85,7 @@ SiteWork ExperimentMachine::WorkFor(const SiteId& site) const {
   }
   const Participant& participant = known->second;
   if (std::holds_alternative<Inviting>(state_)) {
-    const bool open =
-        !participant.accepted && (!participant.refusal || *participant.refusal == wire::RefusalReason::kNotApproved);
+    const bool open = !participant.accepted && !participant.RefusedForGood();
     return open ? SiteWork(OfferWork{}) : SiteWork();
   }
   if (const auto* aborted = std::get_if<Aborted>(&state_)) {
@@ -195,7 +198,7 @@ std::string ExperimentMachine::StateOf(const SiteId& site) const {
   }
   const Participant& participant = known->second;
   if (!participant.accepted) {
-    return participant.refusal && *participant.refusal != wire::RefusalReason::kNotApproved ? "refused" : "invited";
+    return participant.RefusedForGood() ? "refused" : "invited";
   }
   if (ended()) {
     return "done";

@@ -11,6 +11,11 @@ std::string_view Pick(Language language, std::string_view english, std::string_v
 
 }  // namespace
 
+bool MayChange(RefusalReason reason) {
+  return reason == RefusalReason::kNotApproved || reason == RefusalReason::kOutsideHours ||
+         reason == RefusalReason::kNoCohort || reason == RefusalReason::kCohortTooSmall;
+}
+
 std::string_view Advice(RefusalReason reason, Language language) {
   switch (reason) {
     case RefusalReason::kNotApproved:

@@ -46,6 +46,9 @@ std::optional<BlobPurpose> FromName(std::string_view name);
 template <>
 std::optional<ExperimentPhase> FromName(std::string_view name);
 
+// True when a later look at the same offer may end otherwise: a person, the clock or new studies can change it.
+bool MayChange(RefusalReason reason);
+
 std::string_view Advice(RefusalReason reason, Language language = Language::kEnglish);
 std::string_view Advice(FailureReason reason, Language language = Language::kEnglish);
 std::string_view Advice(ReleaseState state, Language language = Language::kEnglish);

@@ -93,11 +93,6 @@ std::string_view RefusalName(Refusal refusal) {
   return "NOT_APPROVED";
 }
 
-bool MayChange(Refusal refusal) {
-  return refusal == Refusal::kNotApproved || refusal == Refusal::kOutsideHours || refusal == Refusal::kNoCohort ||
-         refusal == Refusal::kCohortTooSmall;
-}
-
 bool WithinHours(const HoursOfWork& hours, absl::Time now, absl::TimeZone zone) {
   if (hours.from_minute == hours.to_minute) {
     return true;

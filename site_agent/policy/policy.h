@@ -58,9 +58,6 @@ enum class Refusal {
 // "NOT_APPROVED", ...: the names of wire.v1.RefusalReason.
 std::string_view RefusalName(Refusal refusal);
 
-// True when a later look at the same offer may end otherwise: a person, the clock or new studies can change it.
-bool MayChange(Refusal refusal);
-
 enum class PersonsWord { kNone, kApproved, kDeclined };
 
 // What the site knows when it decides.

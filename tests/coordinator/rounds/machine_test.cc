@@ -210,8 +210,8 @@ b: offer (invited)
 > accept c
 - c takes part
 = 3 sites accepted; waiting for the other answers
-> refuse d NO_COHORT
-- d refuses: NO_COHORT
+> refuse d TASK_NOT_ALLOWED
+- d refuses: TASK_NOT_ALLOWED
 - 3 sites take part; each trains alone first
 = baselines: waiting for a, b, c
 > accept d
@@ -219,6 +219,38 @@ x FAILED_PRECONDITION: site_accepted does not fit now: baselines: waiting for a,
 = baselines: waiting for a, b, c
 > work d
 d: nothing (refused)
+)");
+}
+
+TEST(MachineTest, ARefusalThatMayChangeKeepsTheOfferOpen) {
+  ExpectTranscript(Plan(), R"(
+> accept a
+- a takes part
+= 1 site accepted, at least 3 are needed
+> refuse b OUTSIDE_HOURS
+- b cannot take part yet: OUTSIDE_HOURS
+= 1 site accepted, at least 3 are needed
+> refuse c COHORT_TOO_SMALL
+- c cannot take part yet: COHORT_TOO_SMALL
+= 1 site accepted, at least 3 are needed
+> refuse d DECLINED
+- d refuses: DECLINED
+= 1 site accepted, at least 3 are needed
+> work b c d
+b: offer (invited)
+c: offer (invited)
+d: nothing (refused)
+> accept d
+x FAILED_PRECONDITION: d has already refused: DECLINED
+= 1 site accepted, at least 3 are needed
+# the hours begin, new studies come
+> accept b
+- b takes part
+= 2 sites accepted, at least 3 are needed
+> accept c
+- c takes part
+- 3 sites take part; each trains alone first
+= baselines: waiting for a, b, c
 )");
 }
 

@@ -65,5 +65,18 @@ TEST(NamesTest, OfMessages) {
   EXPECT_EQ(NameOf(WorkItem(ExperimentClosed{})), "experiment_closed");
 }
 
+TEST(NamesTest, APersonTheClockOrNewStudiesCanChangeARefusal) {
+  for (const RefusalReason reason : {RefusalReason::kNotApproved, RefusalReason::kOutsideHours,
+                                     RefusalReason::kNoCohort, RefusalReason::kCohortTooSmall}) {
+    EXPECT_TRUE(MayChange(reason)) << NameOf(reason);
+  }
+  for (const RefusalReason reason :
+       {RefusalReason::kTaskNotAllowed, RefusalReason::kSecureAggregationRequired, RefusalReason::kMinimumSitesTooLow,
+        RefusalReason::kSignatureInvalid, RefusalReason::kPlanInvalid, RefusalReason::kUnsupportedModel,
+        RefusalReason::kDeclined}) {
+    EXPECT_FALSE(MayChange(reason)) << NameOf(reason);
+  }
+}
+
 }  // namespace
 }  // namespace cloister::wire
