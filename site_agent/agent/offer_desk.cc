@@ -58,6 +58,13 @@ std::optional<wire::ExperimentAnswer> OfferDesk::Refuse(Refusal refusal, const s
   return answer;
 }
 
+void OfferDesk::SayOnce(const std::string& trouble) {
+  if (waits_for_ != trouble) {
+    waits_for_ = trouble;
+    Log()->error("{}: {}", job_.value(), trouble);
+  }
+}
+
 absl::StatusOr<plan::Experiment> OfferDesk::Verify(const wire::ExperimentOffer& offer) {
   const Digest digest = crypto::Sha256(offer.plan.document);
   const absl::StatusOr<std::string> sponsor =
@@ -72,7 +79,10 @@ absl::StatusOr<plan::Experiment> OfferDesk::Verify(const wire::ExperimentOffer& 
   row.task = plan.ok() ? plan->task.name : "";
   row.sponsor = sponsor.value_or("(unverified)");
   row.received_unix_ms = site_->NowUnixMs();
-  CLOISTER_RETURN_IF_ERROR(site_->store->experiments().AddOffer(row));
+  if (const absl::Status noted = site_->store->experiments().AddOffer(row); !noted.ok()) {
+    // Another plan under a known name is the offer's fault, a database that is not well is not.
+    return absl::IsFailedPrecondition(noted) ? noted : absl::UnavailableError(noted.message());
+  }
   CLOISTER_RETURN_IF_ERROR(sponsor.status());
   return plan;
 }
@@ -160,15 +170,18 @@ std::optional<wire::ExperimentAnswer> OfferDesk::Look(const wire::ExperimentOffe
     return Accept(digest);  // the coordinator has not heard it yet
   }
   const absl::StatusOr<plan::Experiment> plan = Verify(offer);
+  if (absl::IsUnavailable(plan.status())) {
+    SayOnce("cannot note the offer: " + TextOf(plan.status()));
+    return std::nullopt;
+  }
   if (!plan.ok()) {
     return Refuse(absl::IsUnauthenticated(plan.status()) ? Refusal::kSignatureInvalid : Refusal::kPlanInvalid,
                   TextOf(plan.status()));
   }
   const absl::StatusOr<Decision> decision = DecideNow(*plan, digest);
   if (!decision.ok()) {
-    if (!absl::IsUnavailable(decision.status()) && waits_for_ != TextOf(decision.status())) {
-      waits_for_ = TextOf(decision.status());
-      Log()->error("{}: cannot decide: {}", job_.value(), waits_for_);
+    if (!absl::IsUnavailable(decision.status())) {
+      SayOnce("cannot decide: " + TextOf(decision.status()));
     }
     return std::nullopt;
   }

@@ -19,10 +19,12 @@ class OfferDesk {
   std::optional<wire::ExperimentAnswer> Look(const wire::ExperimentOffer& offer);
 
  private:
+  // UNAVAILABLE: trouble of this site, so no verdict yet.
   absl::StatusOr<plan::Experiment> Verify(const wire::ExperimentOffer& offer);
   absl::StatusOr<Decision> DecideNow(const plan::Experiment& plan, const Digest& digest);
   std::optional<wire::ExperimentAnswer> Refuse(Refusal refusal, const std::string& detail);
   std::optional<wire::ExperimentAnswer> Accept(const Digest& plan_digest);
+  void SayOnce(const std::string& trouble);
   // How many patients there are, or nothing while the cohort is being built.
   std::optional<int> Patients(const plan::Experiment& plan);
 

@@ -91,6 +91,44 @@ TEST(ExperimentRunnerTest, WaitsForAPersonWhereThePolicySaysSo) {
   EXPECT_TRUE(site.Last<wire::ExperimentAnswer>()->acceptance.has_value());
 }
 
+TEST(ExperimentRunnerTest, AcceptsWhatItRefusedOnceTheHoursBeginOrThePolicyChanges) {
+  TestFederation federation;
+  SiteHarness& site = *federation.sites[0];
+  site.Kill();
+  const auto half_an_hour_from = [](absl::CivilHour begin) {
+    return fmt::format("hours: {{from: \"{:02}:00\", to: \"{:02}:30\"}}\n", begin.hour(), begin.hour());
+  };
+  const absl::CivilHour begins = absl::ToCivilHour(federation.clock.Now(), absl::LocalTimeZone()) + 1;
+  const std::string policy = site.policy;
+  site.policy += half_an_hour_from(begins);
+  site.Start();
+  site.Step(federation.job, {federation.Offer()});
+  EXPECT_EQ(RefusalOf(site), wire::RefusalReason::kOutsideHours);
+  federation.clock.Advance(absl::FromCivil(begins, absl::LocalTimeZone()) - federation.clock.Now());
+  site.Step(federation.job, {federation.Offer()});
+  EXPECT_TRUE(site.Last<wire::ExperimentAnswer>()->acceptance.has_value());
+
+  SiteHarness& strict = *federation.sites[1];
+  ASSERT_TRUE(WriteFileAtomically(strict.config.policy, policy + half_an_hour_from(begins + 2)).ok());
+  strict.Step(federation.job, {federation.Offer()});
+  EXPECT_EQ(RefusalOf(strict), wire::RefusalReason::kOutsideHours);
+  ASSERT_TRUE(WriteFileAtomically(strict.config.policy, policy).ok());
+  strict.Step(federation.job, {federation.Offer()});
+  EXPECT_TRUE(strict.Last<wire::ExperimentAnswer>()->acceptance.has_value());
+}
+
+TEST(ExperimentRunnerTest, ADatabaseThatIsNotWellRefusesNothing) {
+  TestFederation federation;
+  SiteHarness& site = *federation.sites[0];
+  ASSERT_TRUE(site.store().database().Execute("PRAGMA query_only = 1").ok());
+  site.Step(federation.job, {federation.Offer()});
+  EXPECT_EQ(site.Last<wire::ExperimentAnswer>(), nullptr);
+  ASSERT_TRUE(site.store().database().Execute("PRAGMA query_only = 0").ok());
+  site.Step(federation.job, {federation.Offer()});
+  ASSERT_NE(site.Last<wire::ExperimentAnswer>(), nullptr);
+  EXPECT_TRUE(site.Last<wire::ExperimentAnswer>()->acceptance.has_value());
+}
+
 TEST(ExperimentRunnerTest, ASmallCohortIsRefusedAndAPacsThatIsDownIsWaitedFor) {
   TestFederation federation;
   SiteHarness& small = *federation.sites[0];
