@@ -15,6 +15,7 @@ namespace {
 constexpr int kLeastSites = 3;  // docs/secagg.md: the hard floor of a secure sum
 constexpr int kMostSites = 64;  // the full graph's limit
 constexpr int64_t kMinuteMs = 60'000;
+constexpr int64_t kMostEpochs = 10'000;  // of one job: what a site's worker takes
 
 Model ReadModel(StrictYaml yaml, bool frozen) {
   Model model;
@@ -46,9 +47,10 @@ Algorithm ReadAlgorithm(StrictYaml yaml) {
   algorithm.name = yaml.OneOf("name", {"fedavg", "fedprox"});
   algorithm.rounds = static_cast<int>(yaml.Int("rounds", 1, 10'000));
   algorithm.local_epochs = static_cast<int>(yaml.Int("local_epochs", 1, 1000, 1));
-  algorithm.batch_size = static_cast<int>(yaml.Int("batch_size", 1, 4096, 16));
+  algorithm.batch_size = static_cast<int>(yaml.Int("batch_size", 2, 4096, 16));
+  const int64_t all_epochs = int64_t{algorithm.rounds} * algorithm.local_epochs;
   algorithm.baseline_epochs =
-      static_cast<int>(yaml.Int("baseline_epochs", 1, 10'000'000, int64_t{algorithm.rounds} * algorithm.local_epochs));
+      static_cast<int>(yaml.Int("baseline_epochs", 1, kMostEpochs, std::min(all_epochs, kMostEpochs)));
   algorithm.augment = yaml.Bool("augment", true);
   algorithm.proximal_mu = yaml.Real("proximal_mu", 0, 1000, algorithm.name == "fedprox" ? 0.01 : 0.0);
   if (algorithm.name != "fedprox" && algorithm.proximal_mu != 0) {

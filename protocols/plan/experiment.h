@@ -35,7 +35,7 @@ struct Algorithm {
   int rounds = 0;
   int local_epochs = 1;
   int batch_size = 16;
-  int baseline_epochs = 0;  // epochs of the local-only baseline; default rounds * local_epochs
+  int baseline_epochs = 0;  // epochs of the local-only baseline; default rounds * local_epochs, 10,000 at most
   bool augment = true;
   double proximal_mu = 0;  // fedprox
   Optimizer optimizer;
