@@ -32,7 +32,7 @@ ExperimentMachine::ExperimentMachine(const plan::Experiment& experiment, absl::T
     : rules_(experiment.sites),
       rounds_(static_cast<uint32_t>(experiment.algorithm.rounds)),
       now_(now),
-      state_(Inviting{now, {}}) {
+      state_(Inviting{now, {}, false}) {
   for (const std::string& site : rules_.invited) {
     if (absl::StatusOr<SiteId> id = SiteId::Parse(site); id.ok()) {
       sites_[*std::move(id)] = {};
@@ -94,9 +94,6 @@ ExperimentMachine::Result ExperimentMachine::On(Inviting& state, const SiteAccep
     return absl::FailedPreconditionError(
         fmt::format("{} has already refused: {}", event.site.value(), wire::NameOf(*site->second.refusal)));
   }
-  if (static_cast<int>(Accepted().size()) >= rules_.maximum) {
-    return absl::FailedPreconditionError(fmt::format("{} sites take part already, the plan's maximum", rules_.maximum));
-  }
   site->second.accepted = true;
   site->second.refusal.reset();
   Step step = Changed(event);
@@ -124,18 +121,30 @@ ExperimentMachine::Result ExperimentMachine::On(Inviting& state, const SiteRefus
                                      site->second.RefusedForGood() ? "refuses" : "cannot take part yet",
                                      wire::NameOf(event.reason)));
   }
+  if (state.extended && !MayReachMinimum()) {
+    return Fail(TooFewSites(), std::move(step));
+  }
   return MaybeStart(state, std::move(step));
 }
 
 ExperimentMachine::Result ExperimentMachine::On(Inviting& state, const Tick& event) {
-  const bool over = state.enough_since && now_ >= *state.enough_since + absl::Milliseconds(rules_.invitation_ms);
-  if (!over) {
+  if (now_ < NextDeadline()) {
     return Step{};
   }
-  return MaybeStart(state, Changed(event));
+  Step step = Changed(event);
+  if (state.enough_since) {
+    return MaybeStart(state, std::move(step));
+  }
+  if (state.extended || !MayReachMinimum()) {
+    return Fail(TooFewSites(), std::move(step));
+  }
+  state.extended = true;
+  step.notes.push_back("waiting as long once more: " + TooFewSites());
+  return step;
 }
 
-// Starts once enough sites take part and nobody's answer is waited for. A refusal that may change is not an answer.
+// Starts once enough sites take part and nobody's answer is waited for, or nobody else can be taken. A refusal that may
+// change is not an answer.
 ExperimentMachine::Result ExperimentMachine::MaybeStart(Inviting& state, Step step) {
   const SiteSet accepted = Accepted();
   if (static_cast<int>(accepted.size()) < rules_.minimum) {
@@ -147,13 +156,21 @@ ExperimentMachine::Result ExperimentMachine::MaybeStart(Inviting& state, Step st
   const bool all_answered = std::all_of(sites_.begin(), sites_.end(), [](const auto& entry) {
     return entry.second.accepted || entry.second.RefusedForGood();
   });
+  const bool full = static_cast<int>(accepted.size()) >= rules_.maximum;
   const bool over = now_ >= *state.enough_since + absl::Milliseconds(rules_.invitation_ms);
-  if (!all_answered && !over) {
+  if (!all_answered && !full && !over) {
     return step;
   }
   step.notes.push_back(fmt::format("{} sites take part; each trains alone first", accepted.size()));
   state_ = Baselines{accepted, now_ + absl::Milliseconds(rules_.deadline_ms)};
   return step;
+}
+
+// Sites that the plan does not name may still enrol, so there only time ends the hope.
+bool ExperimentMachine::MayReachMinimum() const {
+  const auto lost =
+      std::count_if(sites_.begin(), sites_.end(), [](const auto& entry) { return entry.second.RefusedForGood(); });
+  return rules_.invited.empty() || static_cast<int>(sites_.size() - lost) >= rules_.minimum;
 }
 
 // ---- Baselines ----

@@ -6,7 +6,9 @@
 //
 //   state        | goes on when                                                         | to
 //   -------------+----------------------------------------------------------------------+-------------------------
-//   Inviting     | sites.minimum accepted, and all have answered or invitation_ms passed | Baselines
+//   Inviting     | sites.minimum accepted, and all have answered, sites.maximum accepted | Baselines
+//                | or invitation_ms passed since there were enough                      |
+//                | too few after invitation_ms and no hope, or after twice that         | Failed
 //   Baselines    | every participant answered, failed, or deadline_ms passed            | Training
 //   Training     | the sum of round r is finished                                       | Training r+1 | Validating
 //   Validating   | the sum is finished                                                  | Summarising
@@ -57,6 +59,7 @@ struct Sum {
 struct Inviting {
   absl::Time since;
   std::optional<absl::Time> enough_since;  // since when sites.minimum have accepted
+  bool extended = false;                   // too few had, but with hope, when invitation_ms had passed
 };
 struct Baselines {
   SiteSet waiting;
@@ -202,6 +205,9 @@ class ExperimentMachine {
   void CloseIfComplete(Sum& sum);
   absl::Status CheckCurrent(const Sum& sum, const SumKey& key) const;
   Step Changed(const Event& event) const;
+  bool MayReachMinimum() const;
+  // "1 site accepted, at least 3 are needed; b refused: DECLINED; no answer from c": while inviting.
+  std::string TooFewSites() const;
 
   plan::Sites rules_;
   uint32_t rounds_ = 0;

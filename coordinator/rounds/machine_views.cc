@@ -65,8 +65,9 @@ std::optional<Action> ExperimentMachine::Pending() const {
 
 absl::Time ExperimentMachine::NextDeadline() const {
   if (const auto* inviting = std::get_if<Inviting>(&state_)) {
-    return inviting->enough_since ? *inviting->enough_since + absl::Milliseconds(rules_.invitation_ms)
-                                  : absl::InfiniteFuture();
+    const absl::Duration invitation = absl::Milliseconds(rules_.invitation_ms);
+    return inviting->enough_since ? *inviting->enough_since + invitation
+                                  : inviting->since + (inviting->extended ? 2 : 1) * invitation;
   }
   if (const auto* baselines = std::get_if<Baselines>(&state_)) {
     return baselines->deadline;
@@ -91,11 +92,15 @@ SiteWork ExperimentMachine::WorkFor(const SiteId& site) const {
   if (const auto* aborted = std::get_if<Aborted>(&state_)) {
     return ClosedWork{"aborted", aborted->reason};
   }
-  if (!participant.accepted) {
+  if (participant.RefusedForGood()) {
     return {};
   }
   if (const auto* failed = std::get_if<Failed>(&state_)) {
     return ClosedWork{"failed", failed->reason};
+  }
+  if (!participant.accepted) {
+    return ClosedWork{"closed", fmt::format("it has started without this site; {} of at most {} sites take part",
+                                            Accepted().size(), rules_.maximum)};
   }
   if (const auto* released = std::get_if<Released>(&state_)) {
     return released->pending.count(site) > 0 ? SiteWork(ReleaseWork{released->release})
@@ -151,6 +156,20 @@ wire::ExperimentPhase ExperimentMachine::phase() const {
   return std::visit(Visitor{}, state_);
 }
 
+std::string ExperimentMachine::TooFewSites() const {
+  std::string text =
+      fmt::format("{} accepted, at least {} are needed", Count(Accepted().size(), "site"), rules_.minimum);
+  SiteSet silent;
+  for (const auto& [site, participant] : sites_) {
+    if (participant.refusal) {
+      text += fmt::format("; {} refused: {}", site.value(), wire::NameOf(*participant.refusal));
+    } else if (!participant.accepted) {
+      silent.insert(site);
+    }
+  }
+  return silent.empty() ? text : text + "; no answer from " + Names(silent);
+}
+
 std::string ExperimentMachine::Message() const {
   if (const Sum* current = sum()) {
     if (current->finishing) {
@@ -168,8 +187,12 @@ std::string ExperimentMachine::Message() const {
     std::string operator()(const Inviting&) {
       const size_t accepted = machine.Accepted().size();
       const size_t minimum = static_cast<size_t>(machine.rules_.minimum);
-      return accepted < minimum ? fmt::format("{} accepted, at least {} are needed", Count(accepted, "site"), minimum)
-                                : fmt::format("{} accepted; waiting for the other answers", Count(accepted, "site"));
+      const auto open = std::count_if(machine.sites_.begin(), machine.sites_.end(), [](const auto& entry) {
+        return !entry.second.accepted && !entry.second.RefusedForGood();
+      });
+      return fmt::format("{} accepted{}; waiting for {}", Count(accepted, "site"),
+                         accepted < minimum ? fmt::format(", at least {} are needed", minimum) : "",
+                         Count(static_cast<size_t>(open), "site"));
     }
     std::string operator()(const Baselines& state) { return "baselines: waiting for " + Names(state.waiting); }
     std::string operator()(const Summarising& state) {

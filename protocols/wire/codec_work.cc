@@ -144,8 +144,9 @@ absl::StatusOr<WorkItem> DecodeRelease(const v1::ReleaseOffer& message) {
 absl::StatusOr<WorkItem> DecodeClosed(const v1::ExperimentClosed& message) {
   ExperimentClosed closed;
   CLOISTER_ASSIGN_OR_RETURN(closed.job, TakeId<JobId>(message.job_id(), "closed experiment"));
-  if (message.phase() != "released" && message.phase() != "failed" && message.phase() != "aborted") {
-    return absl::InvalidArgumentError("closed experiment: the phase is none of released, failed, aborted");
+  if (message.phase() != "released" && message.phase() != "failed" && message.phase() != "aborted" &&
+      message.phase() != "closed") {
+    return absl::InvalidArgumentError("closed experiment: the phase is none of released, failed, aborted, closed");
   }
   closed.phase = message.phase();
   CLOISTER_ASSIGN_OR_RETURN(closed.reason, TakeText(message.reason(), kMaxTextBytes, "reason"));

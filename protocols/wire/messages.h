@@ -108,7 +108,7 @@ struct ReleaseOffer {
 
 struct ExperimentClosed {
   JobId job;
-  std::string phase;   // released, failed or aborted
+  std::string phase;   // released, failed, aborted, or closed: it goes on without this site
   std::string reason;  // for people
 };
 

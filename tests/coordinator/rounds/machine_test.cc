@@ -28,13 +28,13 @@ TEST(MachineTest, RunsAnExperimentToItsRelease) {
   ExpectTranscript(Plan(), R"(
 > accept a
 - a takes part
-= 1 site accepted, at least 3 are needed
+= 1 site accepted, at least 3 are needed; waiting for 3 sites
 > accept b
 - b takes part
-= 2 sites accepted, at least 3 are needed
+= 2 sites accepted, at least 3 are needed; waiting for 2 sites
 > accept c
 - c takes part
-= 3 sites accepted; waiting for the other answers
+= 3 sites accepted; waiting for 1 site
 > work a d
 a: nothing (accepted)
 d: offer (invited)
@@ -193,23 +193,23 @@ TEST(MachineTest, WaitsForEnoughSitesAndForTheOthersToAnswer) {
   ExpectTranscript(Plan(), R"(
 > accept stranger
 x PERMISSION_DENIED: stranger is not invited
-= 0 sites accepted, at least 3 are needed
+= 0 sites accepted, at least 3 are needed; waiting for 4 sites
 > accept a
 - a takes part
-= 1 site accepted, at least 3 are needed
+= 1 site accepted, at least 3 are needed; waiting for 3 sites
 > refuse b NOT_APPROVED
 - b waits for approval by the site
-= 1 site accepted, at least 3 are needed
+= 1 site accepted, at least 3 are needed; waiting for 3 sites
 > work b
 b: offer (invited)
-> wait 10m
-= 1 site accepted, at least 3 are needed
+> wait 59s
+= 1 site accepted, at least 3 are needed; waiting for 3 sites
 > accept b
 - b takes part
-= 2 sites accepted, at least 3 are needed
+= 2 sites accepted, at least 3 are needed; waiting for 2 sites
 > accept c
 - c takes part
-= 3 sites accepted; waiting for the other answers
+= 3 sites accepted; waiting for 1 site
 > refuse d TASK_NOT_ALLOWED
 - d refuses: TASK_NOT_ALLOWED
 - 3 sites take part; each trains alone first
@@ -226,27 +226,27 @@ TEST(MachineTest, ARefusalThatMayChangeKeepsTheOfferOpen) {
   ExpectTranscript(Plan(), R"(
 > accept a
 - a takes part
-= 1 site accepted, at least 3 are needed
+= 1 site accepted, at least 3 are needed; waiting for 3 sites
 > refuse b OUTSIDE_HOURS
 - b cannot take part yet: OUTSIDE_HOURS
-= 1 site accepted, at least 3 are needed
+= 1 site accepted, at least 3 are needed; waiting for 3 sites
 > refuse c COHORT_TOO_SMALL
 - c cannot take part yet: COHORT_TOO_SMALL
-= 1 site accepted, at least 3 are needed
+= 1 site accepted, at least 3 are needed; waiting for 3 sites
 > refuse d DECLINED
 - d refuses: DECLINED
-= 1 site accepted, at least 3 are needed
+= 1 site accepted, at least 3 are needed; waiting for 2 sites
 > work b c d
 b: offer (invited)
 c: offer (invited)
 d: nothing (refused)
 > accept d
 x FAILED_PRECONDITION: d has already refused: DECLINED
-= 1 site accepted, at least 3 are needed
+= 1 site accepted, at least 3 are needed; waiting for 2 sites
 # the hours begin, new studies come
 > accept b
 - b takes part
-= 2 sites accepted, at least 3 are needed
+= 2 sites accepted, at least 3 are needed; waiting for 1 site
 > accept c
 - c takes part
 - 3 sites take part; each trains alone first
@@ -254,22 +254,105 @@ x FAILED_PRECONDITION: d has already refused: DECLINED
 )");
 }
 
+TEST(MachineTest, FailsAfterTheInvitationWhenTheMinimumIsOutOfReach) {
+  ExpectTranscript(Plan(), R"(
+> accept a
+- a takes part
+= 1 site accepted, at least 3 are needed; waiting for 3 sites
+> refuse b DECLINED
+- b refuses: DECLINED
+= 1 site accepted, at least 3 are needed; waiting for 2 sites
+> refuse c TASK_NOT_ALLOWED
+- c refuses: TASK_NOT_ALLOWED
+= 1 site accepted, at least 3 are needed; waiting for 1 site
+> wait 59s
+= 1 site accepted, at least 3 are needed; waiting for 1 site
+> wait 1s
+- failed: 1 site accepted, at least 3 are needed; b refused: DECLINED; c refused: TASK_NOT_ALLOWED; no answer from d
+= 1 site accepted, at least 3 are needed; b refused: DECLINED; c refused: TASK_NOT_ALLOWED; no answer from d
+> work a b d
+a: closed, failed: 1 site accepted, at least 3 are needed; b refused: DECLINED; c refused: TASK_NOT_ALLOWED; no answer from d (done)
+b: nothing (refused)
+d: closed, failed: 1 site accepted, at least 3 are needed; b refused: DECLINED; c refused: TASK_NOT_ALLOWED; no answer from d (invited)
+)");
+}
+
+TEST(MachineTest, WaitsForASecondInvitationWhileThereIsHope) {
+  ExpectTranscript(Plan(), R"(
+> accept a
+- a takes part
+= 1 site accepted, at least 3 are needed; waiting for 3 sites
+> refuse b NO_COHORT
+- b cannot take part yet: NO_COHORT
+= 1 site accepted, at least 3 are needed; waiting for 3 sites
+> wait 60s
+- waiting as long once more: 1 site accepted, at least 3 are needed; b refused: NO_COHORT; no answer from c, d
+= 1 site accepted, at least 3 are needed; waiting for 3 sites
+> refuse c DECLINED
+- c refuses: DECLINED
+= 1 site accepted, at least 3 are needed; waiting for 2 sites
+> wait 59s
+= 1 site accepted, at least 3 are needed; waiting for 2 sites
+> wait 1s
+- failed: 1 site accepted, at least 3 are needed; b refused: NO_COHORT; c refused: DECLINED; no answer from d
+= 1 site accepted, at least 3 are needed; b refused: NO_COHORT; c refused: DECLINED; no answer from d
+)");
+  ExpectTranscript(Plan(), R"(
+> refuse c DECLINED
+- c refuses: DECLINED
+= 0 sites accepted, at least 3 are needed; waiting for 3 sites
+> wait 60s
+- waiting as long once more: 0 sites accepted, at least 3 are needed; c refused: DECLINED; no answer from a, b, d
+= 0 sites accepted, at least 3 are needed; waiting for 3 sites
+# the last hope
+> refuse d DECLINED
+- d refuses: DECLINED
+- failed: 0 sites accepted, at least 3 are needed; c refused: DECLINED; d refused: DECLINED; no answer from a, b
+= 0 sites accepted, at least 3 are needed; c refused: DECLINED; d refused: DECLINED; no answer from a, b
+)");
+}
+
+TEST(MachineTest, StartsAtTheMaximumAndTellsTheOthers) {
+  plan::Experiment experiment = Plan();
+  experiment.sites.invited.push_back("e");
+  ExpectTranscript(experiment, R"(
+> accept a
+- a takes part
+= 1 site accepted, at least 3 are needed; waiting for 4 sites
+> accept b
+- b takes part
+= 2 sites accepted, at least 3 are needed; waiting for 3 sites
+> accept c
+- c takes part
+= 3 sites accepted; waiting for 2 sites
+> accept d
+- d takes part
+- 4 sites take part; each trains alone first
+= baselines: waiting for a, b, c, d
+> accept e
+x FAILED_PRECONDITION: site_accepted does not fit now: baselines: waiting for a, b, c, d
+= baselines: waiting for a, b, c, d
+> work e
+e: closed, closed: it has started without this site; 4 of at most 4 sites take part (invited)
+)");
+}
+
 TEST(MachineTest, StartsWithoutThoseWhoDoNotAnswer) {
   ExpectTranscript(Plan(), R"(
 > accept a
 - a takes part
-= 1 site accepted, at least 3 are needed
+= 1 site accepted, at least 3 are needed; waiting for 3 sites
 > accept b
 - b takes part
-= 2 sites accepted, at least 3 are needed
+= 2 sites accepted, at least 3 are needed; waiting for 2 sites
 > accept c
 - c takes part
-= 3 sites accepted; waiting for the other answers
+= 3 sites accepted; waiting for 1 site
 > refuse d NOT_APPROVED
 - d waits for approval by the site
-= 3 sites accepted; waiting for the other answers
+= 3 sites accepted; waiting for 1 site
 > wait 59s
-= 3 sites accepted; waiting for the other answers
+= 3 sites accepted; waiting for 1 site
 > wait 1s
 - 3 sites take part; each trains alone first
 = baselines: waiting for a, b, c
@@ -277,7 +360,7 @@ TEST(MachineTest, StartsWithoutThoseWhoDoNotAnswer) {
 x FAILED_PRECONDITION: site_accepted does not fit now: baselines: waiting for a, b, c
 = baselines: waiting for a, b, c
 > work d
-d: nothing (invited)
+d: closed, closed: it has started without this site; 3 of at most 4 sites take part (invited)
 )");
 }
 
@@ -287,30 +370,30 @@ TEST(MachineTest, InvitesEverybodyWhoEnrolsWhenThePlanNamesNobody) {
   ExpectTranscript(experiment, R"(
 > accept a
 x PERMISSION_DENIED: a is not invited
-= 0 sites accepted, at least 3 are needed
+= 0 sites accepted, at least 3 are needed; waiting for 0 sites
 > known a
 - a is invited
-= 0 sites accepted, at least 3 are needed
+= 0 sites accepted, at least 3 are needed; waiting for 1 site
 > known a
-= 0 sites accepted, at least 3 are needed
+= 0 sites accepted, at least 3 are needed; waiting for 1 site
 > known b
 - b is invited
-= 0 sites accepted, at least 3 are needed
+= 0 sites accepted, at least 3 are needed; waiting for 2 sites
 > known c
 - c is invited
-= 0 sites accepted, at least 3 are needed
+= 0 sites accepted, at least 3 are needed; waiting for 3 sites
 > accept a
 - a takes part
-= 1 site accepted, at least 3 are needed
+= 1 site accepted, at least 3 are needed; waiting for 2 sites
 > accept b
 - b takes part
-= 2 sites accepted, at least 3 are needed
+= 2 sites accepted, at least 3 are needed; waiting for 1 site
 > known d
 - d is invited
-= 2 sites accepted, at least 3 are needed
+= 2 sites accepted, at least 3 are needed; waiting for 2 sites
 > accept c
 - c takes part
-= 3 sites accepted; waiting for the other answers
+= 3 sites accepted; waiting for 1 site
 > work d
 d: offer (invited)
 > accept d
@@ -324,13 +407,13 @@ TEST(MachineTest, TrainsWithoutABaselineThatDoesNotCome) {
   ExpectTranscript(Plan(), R"(
 > accept a
 - a takes part
-= 1 site accepted, at least 3 are needed
+= 1 site accepted, at least 3 are needed; waiting for 3 sites
 > accept b
 - b takes part
-= 2 sites accepted, at least 3 are needed
+= 2 sites accepted, at least 3 are needed; waiting for 2 sites
 > accept c
 - c takes part
-= 3 sites accepted; waiting for the other answers
+= 3 sites accepted; waiting for 1 site
 > accept d
 - d takes part
 - 4 sites take part; each trains alone first
@@ -365,13 +448,13 @@ TEST(MachineTest, GoesOnWithoutSitesThatDropOutAtEveryPhase) {
   ExpectTranscript(Plan(2), R"(
 > accept a
 - a takes part
-= 1 site accepted, at least 3 are needed
+= 1 site accepted, at least 3 are needed; waiting for 3 sites
 > accept b
 - b takes part
-= 2 sites accepted, at least 3 are needed
+= 2 sites accepted, at least 3 are needed; waiting for 2 sites
 > accept c
 - c takes part
-= 3 sites accepted; waiting for the other answers
+= 3 sites accepted; waiting for 1 site
 > accept d
 - d takes part
 - 4 sites take part; each trains alone first
@@ -456,13 +539,13 @@ TEST(MachineTest, WhoFailsAfterAnsweringIsNotWaitedForInTheNextPhase) {
   ExpectTranscript(Plan(), R"(
 > accept a
 - a takes part
-= 1 site accepted, at least 3 are needed
+= 1 site accepted, at least 3 are needed; waiting for 3 sites
 > accept b
 - b takes part
-= 2 sites accepted, at least 3 are needed
+= 2 sites accepted, at least 3 are needed; waiting for 2 sites
 > accept c
 - c takes part
-= 3 sites accepted; waiting for the other answers
+= 3 sites accepted; waiting for 1 site
 > accept d
 - d takes part
 - 4 sites take part; each trains alone first
@@ -499,13 +582,13 @@ TEST(MachineTest, ASumIsTriedThreeTimes) {
   ExpectTranscript(Plan(), R"(
 > accept a
 - a takes part
-= 1 site accepted, at least 3 are needed
+= 1 site accepted, at least 3 are needed; waiting for 3 sites
 > accept b
 - b takes part
-= 2 sites accepted, at least 3 are needed
+= 2 sites accepted, at least 3 are needed; waiting for 2 sites
 > accept c
 - c takes part
-= 3 sites accepted; waiting for the other answers
+= 3 sites accepted; waiting for 1 site
 > accept d
 - d takes part
 - 4 sites take part; each trains alone first
@@ -552,13 +635,13 @@ TEST(MachineTest, ADropoutIsNotWaitedForUntilItIsHeardAgain) {
   ExpectTranscript(Plan(2), R"(
 > accept a
 - a takes part
-= 1 site accepted, at least 3 are needed
+= 1 site accepted, at least 3 are needed; waiting for 3 sites
 > accept b
 - b takes part
-= 2 sites accepted, at least 3 are needed
+= 2 sites accepted, at least 3 are needed; waiting for 2 sites
 > accept c
 - c takes part
-= 3 sites accepted; waiting for the other answers
+= 3 sites accepted; waiting for 1 site
 > accept d
 - d takes part
 - 4 sites take part; each trains alone first
@@ -628,13 +711,13 @@ TEST(MachineTest, NoCandidateNoRelease) {
   ExpectTranscript(Plan(), R"(
 > accept a
 - a takes part
-= 1 site accepted, at least 3 are needed
+= 1 site accepted, at least 3 are needed; waiting for 3 sites
 > accept b
 - b takes part
-= 2 sites accepted, at least 3 are needed
+= 2 sites accepted, at least 3 are needed; waiting for 2 sites
 > accept c
 - c takes part
-= 3 sites accepted; waiting for the other answers
+= 3 sites accepted; waiting for 1 site
 > accept d
 - d takes part
 - 4 sites take part; each trains alone first

@@ -29,6 +29,13 @@ TEST(WorkCodecTest, EveryKindComesBackTheSame) {
   EXPECT_EQ(step.models[1].kind, ModelKind::kBaseline);
 }
 
+TEST(WorkCodecTest, AnExperimentMayGoOnWithoutTheSite) {
+  const Work work{1, {ExperimentClosed{*JobId::Parse("job-1"), "closed", "it has started without this site"}}};
+  const auto again = Decode(Encode(work));
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(std::get<ExperimentClosed>(again->items[0]).phase, "closed");
+}
+
 struct Damage {
   size_t example;
   std::function<void(v1::WorkItem&)> apply;
