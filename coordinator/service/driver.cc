@@ -61,6 +61,7 @@ absl::Status Driver::LoadJobs() {
   CLOISTER_ASSIGN_OR_RETURN(const std::vector<wire::SiteStatus> sites, LoadSites(database));
   for (const wire::SiteStatus& site : sites) {
     sites_[site.site] = site;
+    job->Resume();
     stored_seen_[site.site] = absl::FromUnixMillis(site.last_seen_unix_ms);
   }
   return absl::OkStatus();

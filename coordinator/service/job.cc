@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "coordinator/service/active_sum.h"
 #include "coordinator/storage/sum_store.h"
 #include "eval/federated/site_summary.h"
@@ -17,6 +19,7 @@ namespace cloister::coordinator {
 namespace {
 
 constexpr absl::Duration kRetryAfter = absl::Seconds(5);  // trouble of our own: a full disk
+constexpr absl::Duration kMostGrace = absl::Seconds(60);  // longer than an agent's longest wait between two tries
 
 }  // namespace
 
@@ -269,6 +272,10 @@ void Job::Heard(const SiteId& site) {
   }
 }
 
+void Job::Resume() {
+  grace_until_ = context_->clock->Now() + std::min(absl::Milliseconds(experiment_.sites.deadline_ms), kMostGrace);
+}
+
 SiteSet Job::TakeNewlyAway() {
   return std::exchange(newly_away_, {});
 }
@@ -292,10 +299,10 @@ absl::Time Job::Settle() {
         absl::Status operator()(const PublishRelease&) { return job.DoPublish(); }
       };
       status = std::visit(Visitor{*this}, *action);
-    } else if (now >= machine_.NextDeadline()) {
-      status = Commit(Tick{});
+    } else if (const absl::Time deadline = std::max(machine_.NextDeadline(), grace_until_); now < deadline) {
+      return deadline;
     } else {
-      return machine_.NextDeadline();
+      status = Commit(Tick{});
     }
     if (!status.ok()) {
       trouble_ = std::string(status.message());

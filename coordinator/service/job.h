@@ -56,6 +56,8 @@ class Job {
   absl::Status Abort(const std::string& reason, const std::string& who);
   // An enrolled site is there.
   void Heard(const SiteId& site);
+  // The coordinator was down: no deadline counts before the sites had a moment to come back.
+  void Resume();
 
   // Does everything that can be done now: deadlines that have passed, phases to close, sums to finish, the release.
   // When it wants to be called again at the latest.
@@ -124,8 +126,9 @@ class Job {
   uint64_t facts_ = 0;      // how many are stored
   uint64_t last_note_ = 0;  // its sequence
   absl::Time ended_at_ = absl::InfiniteFuture();
-  absl::Time retry_at_ = absl::InfinitePast();  // after a failure of our own: not before
-  std::string trouble_;                         // that failure, for the status; empty: none
+  absl::Time retry_at_ = absl::InfinitePast();     // after a failure of our own: not before
+  absl::Time grace_until_ = absl::InfinitePast();  // after Resume: no deadline before
+  std::string trouble_;                            // that failure, for the status; empty: none
   SiteSet newly_away_;
 
   // Rows that are read often.

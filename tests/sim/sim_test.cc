@@ -52,6 +52,19 @@ TEST(SimTest, TheSameSeedsGiveTheSameModelWhateverIsKilled) {
   }
 }
 
+TEST(SimTest, AnOutageLongerThanTheDeadlineLosesNobody) {
+  WorldOptions options;
+  options.long_outages = true;
+  World world(Consortium(), options);
+  world.Run();
+  ASSERT_EQ(world.phase(), wire::ExperimentPhase::kReleased) << world.job().machine().Message();
+  EXPECT_GT(world.coordinator_restarts(), 50) << "every phase of every sum, and between its answers";
+  EXPECT_EQ(world.job().models().at(1).sites.size(), 4);
+  EXPECT_EQ(world.job().models().at(2).sites.size(), 4);
+  EXPECT_EQ(world.BlobCount(), 7) << "the four baselines are there";
+  ExpectOracle(world);
+}
+
 TEST(SimTest, OneSiteOfFourLostAtEveryPhaseIsRecovered) {
   for (const wire::SumPhase phase : {wire::SumPhase::kAdvertise, wire::SumPhase::kShare, wire::SumPhase::kMask,
                                      wire::SumPhase::kConsistency, wire::SumPhase::kUnmask}) {

@@ -84,6 +84,7 @@ void World::RestartCoordinator() {
   absl::StatusOr<std::unique_ptr<Job>> job = Job::Load(context_.get(), stored_);
   ASSERT_TRUE(job.ok()) << job.status();
   job_ = *std::move(job);
+  job_->Resume();
   ++restarts_;
 }
 
@@ -184,6 +185,10 @@ void World::Run() {
     bool progress = false;
     std::shuffle(order.begin(), order.end(), dice_);
     for (const size_t i : order) {
+      if (options_.long_outages && !job_->machine().ended() && outages_.insert(job_->machine().Message()).second) {
+        clock_.Advance(3 * absl::Milliseconds(experiment_.sites.deadline_ms));
+        RestartCoordinator();
+      }
       progress = Visit(sites_[i]) || progress;
       if (::testing::Test::HasFatalFailure()) {
         return;

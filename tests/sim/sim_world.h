@@ -30,6 +30,8 @@ struct WorldOptions {
   double reply_lost = 0;            // the coordinator has it, the site does not know
   double site_goes_away = 0;        // for a random while, up to three minutes
   double coordinator_restarts = 0;  // before or after the message
+  // The coordinator is down for three deadlines after every change of what it waits for.
+  bool long_outages = false;
   // Sites that never answer from a phase of a round on: {round, phase, site}.
   std::map<int, std::pair<uint32_t, wire::SumPhase>> lost_sites;
 };
@@ -75,6 +77,7 @@ class World {
   std::map<SiteId, absl::Time> away_until_;
   std::set<SiteId> lost_;
   std::map<SiteId, std::string> refused_;  // key of the item whose answer was refused: not tried again
+  std::set<std::string> outages_;          // what the coordinator waited for when it went down
   int messages_ = 0;
   int restarts_ = 0;
 };
