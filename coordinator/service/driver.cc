@@ -24,6 +24,12 @@ constexpr absl::Duration kKeepPartialUpload = absl::Hours(24 * 3);
 constexpr absl::Duration kTryWorkAgain = absl::Seconds(5);
 constexpr size_t kEventsAtOnce = 200;
 
+// Trouble of this machine is no verdict on what a site sent: the site is to try again, not to leave.
+absl::Status VerdictFor(const absl::Status& status) {
+  const bool ours = absl::IsResourceExhausted(status) || absl::IsInternal(status) || absl::IsUnknown(status);
+  return ours ? absl::UnavailableError(status.message()) : status;
+}
+
 absl::Status Stopping() {
   return absl::UnavailableError("the coordinator is stopping; try again");
 }
@@ -55,13 +61,13 @@ absl::Status Driver::LoadJobs() {
   CLOISTER_ASSIGN_OR_RETURN(const std::vector<StoredExperiment> stored, LoadExperiments(database));
   for (const StoredExperiment& experiment : stored) {
     CLOISTER_ASSIGN_OR_RETURN(std::unique_ptr<Job> job, Job::Load(&options_.context, experiment));
+    job->Resume();
     order_.push_back(experiment.job);
     jobs_[experiment.job] = std::move(job);
   }
   CLOISTER_ASSIGN_OR_RETURN(const std::vector<wire::SiteStatus> sites, LoadSites(database));
   for (const wire::SiteStatus& site : sites) {
     sites_[site.site] = site;
-    job->Resume();
     stored_seen_[site.site] = absl::FromUnixMillis(site.last_seen_unix_ms);
   }
   return absl::OkStatus();
@@ -242,7 +248,7 @@ absl::Status Driver::NoteHeard(const SiteId& site, const transport::Peer& peer, 
 void Driver::Submit(const transport::Peer& peer, wire::SiteMessage message, Then<absl::Status> then) {
   Ask<absl::Status>(std::move(then), [this, id = peer.id, message = std::move(message)]() -> absl::Status {
     CLOISTER_ASSIGN_OR_RETURN(const SiteId site, SiteId::Parse(id));
-    return Dispatch(site, message);
+    return VerdictFor(Dispatch(site, message));
   });
 }
 

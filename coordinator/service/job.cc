@@ -78,6 +78,16 @@ absl::Status Job::Audit(storage::Transaction& transaction, const std::string& ac
   return storage::AuditLog::Append(transaction, event).status();
 }
 
+absl::Status Job::Store(const Also& write) {
+  const auto store = [&]() -> absl::Status {
+    CLOISTER_ASSIGN_OR_RETURN(storage::Transaction transaction, context_->database->Begin());
+    CLOISTER_RETURN_IF_ERROR(write(transaction));
+    return transaction.Commit();
+  };
+  const absl::Status stored = store();
+  return stored.ok() ? stored : absl::UnavailableError(stored.message());
+}
+
 absl::Status Job::Commit(const Event& event, const Also& also) {
   const absl::Time now = context_->clock->Now();
   ExperimentMachine next = machine_;
@@ -85,25 +95,26 @@ absl::Status Job::Commit(const Event& event, const Also& also) {
   if (step.facts.empty()) {
     return absl::OkStatus();
   }
-  CLOISTER_ASSIGN_OR_RETURN(storage::Transaction transaction, context_->database->Begin());
-  uint64_t fact_sequence = facts_;
-  for (const Fact& fact : step.facts) {
-    CLOISTER_RETURN_IF_ERROR(AppendFact(transaction, stored_.job, fact_sequence++, fact));
-  }
-  uint64_t note_sequence = last_note_;
-  for (const std::string& text : step.notes) {
-    CLOISTER_RETURN_IF_ERROR(AppendNote(transaction, stored_.job, {++note_sequence, absl::ToUnixMillis(now), text}));
-  }
-  if (also) {
-    CLOISTER_RETURN_IF_ERROR(also(transaction));
-  }
   const bool ends = next.ended() && !machine_.ended();
-  if (ends) {
+  CLOISTER_RETURN_IF_ERROR(Store([&](storage::Transaction& transaction) -> absl::Status {
+    uint64_t fact_sequence = facts_;
+    for (const Fact& fact : step.facts) {
+      CLOISTER_RETURN_IF_ERROR(AppendFact(transaction, stored_.job, fact_sequence++, fact));
+    }
+    uint64_t note_sequence = last_note_;
+    for (const std::string& text : step.notes) {
+      CLOISTER_RETURN_IF_ERROR(AppendNote(transaction, stored_.job, {++note_sequence, absl::ToUnixMillis(now), text}));
+    }
+    if (also) {
+      CLOISTER_RETURN_IF_ERROR(also(transaction));
+    }
+    if (!ends) {
+      return absl::OkStatus();
+    }
     CLOISTER_RETURN_IF_ERROR(MarkExperimentEnded(transaction, stored_.job, absl::ToUnixMillis(now)));
-    CLOISTER_RETURN_IF_ERROR(Audit(transaction, "coordinator", "experiment " + std::string(wire::NameOf(next.phase())),
-                                   "", 0, stored_.plan_digest));
-  }
-  CLOISTER_RETURN_IF_ERROR(transaction.Commit());
+    return Audit(transaction, "coordinator", "experiment " + std::string(wire::NameOf(next.phase())), "", 0,
+                 stored_.plan_digest);
+  }));
 
   for (const auto& [site, participant] : next.sites()) {
     if (participant.away && !machine_.IsAway(site)) {
@@ -113,8 +124,8 @@ absl::Status Job::Commit(const Event& event, const Also& also) {
   const bool leaves_sum =
       machine_.sum() != nullptr && (next.sum() == nullptr || next.sum()->key != machine_.sum()->key);
   machine_ = std::move(next);
-  facts_ = fact_sequence;
-  last_note_ = note_sequence;
+  facts_ += step.facts.size();
+  last_note_ += step.notes.size();
   if (ends) {
     ended_at_ = now;
   }
@@ -217,9 +228,7 @@ absl::Status Job::TakeSummary(const SiteId& site, const wire::SiteSummary& summa
   if (!std::holds_alternative<Calibrating>(machine_.state()) && !std::holds_alternative<Publishing>(machine_.state())) {
     return absl::FailedPreconditionError("no calibration is going on: " + machine_.Message());
   }
-  CLOISTER_ASSIGN_OR_RETURN(storage::Transaction transaction, context_->database->Begin());
-  CLOISTER_RETURN_IF_ERROR(put(transaction));
-  return transaction.Commit();
+  return Store(put);
 }
 
 absl::Status Job::TakeFailure(const SiteId& site, const wire::SiteFailure& failure) {
@@ -238,20 +247,20 @@ absl::Status Job::TakeReleaseAnswer(const SiteId& site, wire::ReleaseState state
   if (released == nullptr) {
     return absl::FailedPreconditionError(stored_.job.value() + " has no release");
   }
+  if (!machine_.IsParticipant(site)) {
+    return absl::PermissionDeniedError(site.value() + " does not take part in " + stored_.job.value());
+  }
   const ReleaseId release = released->release;
-  {
-    CLOISTER_ASSIGN_OR_RETURN(storage::Transaction transaction, context_->database->Begin());
+  CLOISTER_RETURN_IF_ERROR(Store([&](storage::Transaction& transaction) -> absl::Status {
     CLOISTER_RETURN_IF_ERROR(
         SetReleaseState(transaction, release, site, state, absl::ToUnixMillis(context_->clock->Now())));
     CLOISTER_RETURN_IF_ERROR(
         AppendNote(transaction, stored_.job,
                    {last_note_ + 1, absl::ToUnixMillis(context_->clock->Now()),
                     fmt::format("release {} at {}: {}", release.value(), site.value(), wire::NameOf(state))}));
-    CLOISTER_RETURN_IF_ERROR(
-        Audit(transaction, site.value(), "release " + std::string(wire::NameOf(state)), "", 0, Digest()));
-    CLOISTER_RETURN_IF_ERROR(transaction.Commit());
-    ++last_note_;
-  }
+    return Audit(transaction, site.value(), "release " + std::string(wire::NameOf(state)), "", 0, Digest());
+  }));
+  ++last_note_;
   return Commit(ReleaseAnswered{site, state});
 }
 

@@ -95,7 +95,10 @@ class Job {
   absl::Status LoadRows();
   // Handles the event, stores its facts and notes together with `also`, and only then lets the machine have it. Nothing
   // is stored when the event says nothing new.
+  // UNAVAILABLE: it could not be stored, which is trouble of our own and no verdict; nothing has changed.
   absl::Status Commit(const Event& event, const Also& also = nullptr);
+  // One transaction. UNAVAILABLE: as for Commit.
+  absl::Status Store(const Also& write);
   absl::Status Audit(storage::Transaction& transaction, const std::string& actor, const std::string& action,
                      const std::string& type, uint64_t size_bytes, const Digest& digest) const;
 

@@ -136,7 +136,9 @@ absl::Status Job::TakeSumMessage(const SiteId& site, const wire::SumMessage& mes
                        : step.status();
     }
   }
-  CLOISTER_RETURN_IF_ERROR(OpenSum());
+  if (const absl::Status opened = OpenSum(); !opened.ok()) {
+    return absl::UnavailableError(opened.message());  // the message itself is not judged yet
+  }
   const bool masked = message.phase == wire::SumPhase::kMask;
   if (masked) {
     CLOISTER_RETURN_IF_ERROR(CheckVectors(site, message));

@@ -28,7 +28,7 @@ class CoordinatorLink {
   // ABORTED: the coordinator no longer wants it (pull work again); INVALID_ARGUMENT, PERMISSION_DENIED: it never will.
   virtual absl::Status Submit(const wire::SiteMessage& message, const transport::StopSource& stop) = 0;
 
-  // transport::BlobClient's Upload of a file.
+  // transport::BlobClient's Upload of a file; also tries again while the coordinator cannot store it.
   virtual absl::Status Upload(const wire::BlobHeader& header, const std::filesystem::path& file,
                               const transport::StopSource& stop) = 0;
 

@@ -15,6 +15,11 @@ bool IsWorthRetrying(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
 }
 
+// A disk or database of the coordinator that is not well: no verdict on what was sent.
+bool IsTroubleOfTheCoordinator(const absl::Status& status) {
+  return absl::IsResourceExhausted(status) || absl::IsInternal(status) || absl::IsUnknown(status);
+}
+
 }  // namespace
 
 GrpcCoordinatorLink::GrpcCoordinatorLink(std::shared_ptr<transport::CoordinatorChannel> channel, Options options)
@@ -71,7 +76,16 @@ absl::Status GrpcCoordinatorLink::Submit(const wire::SiteMessage& message, const
 absl::Status GrpcCoordinatorLink::Upload(const wire::BlobHeader& header, const std::filesystem::path& file,
                                          const transport::StopSource& stop) {
   CLOISTER_ASSIGN_OR_RETURN(const std::unique_ptr<transport::BlobSource> source, transport::OpenFileSource(file));
-  return blobs_.Upload(header, source.get(), stop);
+  transport::Backoff backoff(options_.transfer.backoff);
+  for (;;) {
+    const absl::Status status = blobs_.Upload(header, source.get(), stop);
+    if (!IsTroubleOfTheCoordinator(status)) {
+      return status;
+    }
+    if (stop.WaitFor(backoff.Next())) {
+      return absl::CancelledError("stopped");
+    }
+  }
 }
 
 absl::Status GrpcCoordinatorLink::Download(const Digest& digest, uint64_t most_bytes, storage::BlobStore* store,

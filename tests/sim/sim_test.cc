@@ -52,6 +52,16 @@ TEST(SimTest, TheSameSeedsGiveTheSameModelWhateverIsKilled) {
   }
 }
 
+TEST(SimTest, ADatabaseThatIsNotWellIsNoVerdictOnAMessage) {
+  WorldOptions options;
+  options.database_fails = 1;
+  World world(Consortium(), options);
+  world.Run();
+  ASSERT_EQ(world.phase(), wire::ExperimentPhase::kReleased) << world.job().machine().Message();
+  EXPECT_EQ(world.job().models().back().sites.size(), 4);
+  ExpectOracle(world);
+}
+
 TEST(SimTest, AnOutageLongerThanTheDeadlineLosesNobody) {
   WorldOptions options;
   options.long_outages = true;

@@ -154,6 +154,12 @@ bool World::Visit(SimSite& site) {
     if (Chance(options_.coordinator_restarts)) {
       RestartCoordinator();
     }
+    if (Chance(options_.database_fails)) {
+      EXPECT_TRUE(database_->Execute("PRAGMA query_only = 1").ok());
+      const absl::Status failed = Deliver(*job_, site.id(), answer);
+      EXPECT_TRUE(absl::IsUnavailable(failed)) << failed;
+      EXPECT_TRUE(database_->Execute("PRAGMA query_only = 0").ok());
+    }
     const absl::Status taken = Deliver(*job_, site.id(), answer);
     ++messages_;
     if (Chance(options_.reply_lost)) {  // so it is sent again, perhaps after the phase has closed

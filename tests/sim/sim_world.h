@@ -30,6 +30,7 @@ struct WorldOptions {
   double reply_lost = 0;            // the coordinator has it, the site does not know
   double site_goes_away = 0;        // for a random while, up to three minutes
   double coordinator_restarts = 0;  // before or after the message
+  double database_fails = 0;        // when the message comes for the first time
   // The coordinator is down for three deadlines after every change of what it waits for.
   bool long_outages = false;
   // Sites that never answer from a phase of a round on: {round, phase, site}.

@@ -75,7 +75,11 @@ class LinkTest : public ::testing::Test {
  protected:
   void SetUp() override {
     store_.emplace(*storage::BlobStore::Open(dir_.path() / "blobs"));
-    const auto allow_put = [](const transport::Peer& peer, const wire::BlobHeader&) {
+    const auto allow_put = [this](const transport::Peer& peer, const wire::BlobHeader&) {
+      if (full_disk_ > 0) {
+        --full_disk_;
+        return absl::ResourceExhaustedError("the disk is full; free some space and try again");
+      }
       return transport::RequireRole(peer, crypto::Role::kSite);
     };
     const auto allow_get = [](const transport::Peer&, const Digest&) { return absl::OkStatus(); };
@@ -106,6 +110,7 @@ class LinkTest : public ::testing::Test {
   cloister::testing::TestPki pki_{dir_.path() / "pki"};
   SystemClock clock_;
   std::optional<storage::BlobStore> store_;
+  std::atomic<int> full_disk_ = 0;  // uploads that find it full
   SmallCoordinator coordinator_;
   std::unique_ptr<transport::BlobService> blobs_;
   std::unique_ptr<transport::Server> server_;
@@ -188,6 +193,15 @@ TEST_F(LinkTest, MovesBlobsBothWays) {
   auto other = storage::BlobStore::Open(dir_.path() / "other");
   EXPECT_TRUE(absl::IsResourceExhausted(link_->Download(header.digest, 10, &*other, stop_)));
   EXPECT_TRUE(absl::IsNotFound(link_->Upload(header, dir_.path() / "missing", stop_)));
+}
+
+TEST_F(LinkTest, AFullDiskAtTheCoordinatorIsWaitedFor) {
+  ASSERT_TRUE(WriteFileAtomically(dir_.path() / "vector", "masked").ok());
+  const wire::BlobHeader header{crypto::Sha256("masked"), 6, wire::BlobPurpose::kMaskedVector, *JobId::Parse("job-1")};
+  full_disk_ = 3;
+  EXPECT_TRUE(link_->Upload(header, dir_.path() / "vector", stop_).ok());
+  EXPECT_EQ(full_disk_, 0);
+  EXPECT_TRUE(store_->Has(header.digest));
 }
 
 TEST_F(LinkTest, ThePullerLivesThroughARestart) {
