@@ -219,10 +219,16 @@ void Read(Reader& r, PhaseClosed& e) {
 void Write(const SumBroken& e, json& j) {
   j["sum"] = ToJson(e.sum);
   j["why"] = e.why;
+  if (e.culprit) {
+    j["culprit"] = e.culprit->value();
+  }
 }
 void Read(Reader& r, SumBroken& e) {
   e.sum = r.Sum();
   e.why = r.Get<std::string>("why");
+  if (r.Has("culprit")) {
+    e.culprit = r.Id<SiteId>("culprit");
+  }
 }
 
 void Write(const SumFinished& e, json& j) {

@@ -79,6 +79,7 @@ struct PhaseClosed {  // ClosePhase; `next` may answer the next phase (kMask: th
 struct SumBroken {  // ClosePhase or FinishSum cannot be done
   SumKey sum;
   std::string why;
+  std::optional<SiteId> culprit;  // who broke it beyond doubt
 };
 struct SumFinished {  // FinishSum: the total is stored
   SumKey sum;

@@ -20,7 +20,8 @@
 //
 // A sum goes through Advertise, Share, Mask, Consistency, Unmask. A phase closes when nobody is awaited or at its
 // deadline; too few answers break the sum: it is tried again with new keys, kMaxAttempts times in all, but never once
-// unmasking was asked for.
+// unmasking was asked for. A training round that breaks then is skipped: the next one starts from the same model;
+// kMaxSkipped in a row, or no round at all that gave a model, end the experiment.
 
 #include <absl/time/time.h>
 
@@ -38,6 +39,7 @@
 namespace cloister::coordinator {
 
 inline constexpr uint32_t kMaxAttempts = 3;
+inline constexpr uint32_t kMaxSkipped = 3;
 
 using SiteSet = std::set<SiteId>;
 
@@ -102,6 +104,7 @@ struct Participant {
   bool baseline_done = false;
   bool baseline_shared = false;
   bool summary = false;  // of the validation
+  std::string excluded;  // why it takes part no more; empty: it does
 
   bool RefusedForGood() const;
 };
@@ -146,8 +149,8 @@ class ExperimentMachine {
 
   const State& state() const { return state_; }
   const std::map<SiteId, Participant>& sites() const { return sites_; }
+  // Those who accepted and take part; when the invitation has ended, only an exclusion changes it.
   SiteSet Accepted() const;
-  // Those who accepted and take part; fixed when the invitation ends.
   bool IsParticipant(const SiteId& site) const;
   bool IsAway(const SiteId& site) const;
   const Sum* sum() const;                                               // the current one, or null
@@ -200,6 +203,7 @@ class ExperimentMachine {
   Result MaybeTrain(Baselines& state, Step step);
   Result MaybeDecide(Summarising& state, Step step);
   Result Advance(const SumKey& finished, Step step);
+  Result Skip(const SumKey& round, const std::string& why, const std::optional<SiteId>& culprit, Step step);
   Result Fail(std::string reason, Step step);
   void StartSum(plan::SumKind kind, uint32_t round, uint32_t attempt, Step& step);
   void CloseIfComplete(Sum& sum);
@@ -215,6 +219,8 @@ class ExperimentMachine {
   State state_;
   std::map<SiteId, Participant> sites_;
   uint32_t round_ = 0;
+  uint32_t trained_ = 0;  // rounds that gave a model
+  uint32_t skipped_ = 0;  // rounds since then that did not
   std::vector<std::string> members_;
 };
 

@@ -168,6 +168,9 @@ ExperimentMachine::Result ExperimentMachine::OnSum(Sum& sum, const SumBroken& ev
   Step step = Changed(event);
   const SumKey key = sum.key;
   const std::string why = NameOf(key) + ": " + event.why;
+  if (sum.phase == wire::SumPhase::kUnmask && key.kind == plan::SumKind::kTrain) {
+    return Skip(key, why, event.culprit, std::move(step));
+  }
   if (sum.phase == wire::SumPhase::kUnmask) {
     return Fail(why + "; unmasking had begun, so these updates must not be summed again", std::move(step));
   }
@@ -179,6 +182,30 @@ ExperimentMachine::Result ExperimentMachine::OnSum(Sum& sum, const SumBroken& ev
   return step;
 }
 
+// Unmasking had begun, so the updates of this round must not be summed again: they are lost, the model stays.
+ExperimentMachine::Result ExperimentMachine::Skip(const SumKey& round, const std::string& why,
+                                                  const std::optional<SiteId>& culprit, Step step) {
+  step.notes.push_back(why + "; unmasking had begun, so the round is skipped and the model stays");
+  ++skipped_;
+  if (culprit && IsParticipant(*culprit)) {
+    sites_[*culprit].excluded = why;
+    sites_[*culprit].failure = wire::FailureReason::kProtocolViolation;
+    step.notes.push_back(culprit->value() + " is excluded");
+  }
+  const size_t left = Accepted().size();
+  if (static_cast<int>(left) < rules_.minimum) {
+    return Fail(fmt::format("{}; {} sites are left, at least {} are needed", why, left, rules_.minimum),
+                std::move(step));
+  }
+  if (skipped_ >= kMaxSkipped) {
+    return Fail(fmt::format("{}; {} rounds in a row were skipped", why, skipped_), std::move(step));
+  }
+  if (round.round == rounds_ && trained_ == 0) {
+    return Fail(why + "; no round gave a model", std::move(step));
+  }
+  return Advance(round, std::move(step));
+}
+
 ExperimentMachine::Result ExperimentMachine::OnSum(Sum& sum, const SumFinished& event) {
   CLOISTER_RETURN_IF_ERROR(CheckCurrent(sum, event.sum));
   if (!sum.finishing) {
@@ -187,6 +214,10 @@ ExperimentMachine::Result ExperimentMachine::OnSum(Sum& sum, const SumFinished& 
   Step step = Changed(event);
   step.notes.push_back(fmt::format("{} done: {} of {} sites{}", NameOf(sum.key), sum.survivors.size(),
                                    Accepted().size(), event.note.empty() ? "" : "; " + event.note));
+  if (sum.key.kind == plan::SumKind::kTrain) {
+    ++trained_;
+    skipped_ = 0;
+  }
   return Advance(sum.key, std::move(step));
 }
 

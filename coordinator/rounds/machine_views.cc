@@ -98,6 +98,9 @@ SiteWork ExperimentMachine::WorkFor(const SiteId& site) const {
   if (const auto* failed = std::get_if<Failed>(&state_)) {
     return ClosedWork{"failed", failed->reason};
   }
+  if (!participant.excluded.empty()) {
+    return ClosedWork{"closed", "this site is excluded: " + participant.excluded};
+  }
   if (!participant.accepted) {
     return ClosedWork{"closed", fmt::format("it has started without this site; {} of at most {} sites take part",
                                             Accepted().size(), rules_.maximum)};
@@ -118,7 +121,7 @@ SiteWork ExperimentMachine::WorkFor(const SiteId& site) const {
 SiteSet ExperimentMachine::Accepted() const {
   SiteSet accepted;
   for (const auto& [site, participant] : sites_) {
-    if (participant.accepted) {
+    if (participant.accepted && participant.excluded.empty()) {
       accepted.insert(site);
     }
   }
@@ -127,7 +130,7 @@ SiteSet ExperimentMachine::Accepted() const {
 
 bool ExperimentMachine::IsParticipant(const SiteId& site) const {
   const auto known = sites_.find(site);
-  return known != sites_.end() && known->second.accepted;
+  return known != sites_.end() && known->second.accepted && known->second.excluded.empty();
 }
 
 bool ExperimentMachine::IsAway(const SiteId& site) const {

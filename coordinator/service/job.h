@@ -105,7 +105,7 @@ class Job {
   std::vector<uint64_t> VectorSizes(const SumKey& sum) const;
 
   // ---- job_sum.cc ----
-  std::vector<wire::ModelRef> SumModels(plan::SumKind kind, uint32_t round) const;
+  std::vector<wire::ModelRef> SumModels(plan::SumKind kind) const;
   absl::Status OpenSum();  // makes `active_` be the machine's current sum, from stored messages if need be
   absl::Status CheckVectors(const SiteId& site, const wire::SumMessage& message) const;
   absl::Status AddVectors(const SiteId& site, const std::vector<Digest>& vectors);

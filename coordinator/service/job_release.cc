@@ -43,7 +43,7 @@ absl::StatusOr<int> CountReleases(storage::Database& database, const std::string
 
 absl::Status Job::DoDecideGates() {
   Validation validation;
-  for (const wire::ModelRef& model : SumModels(plan::SumKind::kValidate, 1)) {
+  for (const wire::ModelRef& model : SumModels(plan::SumKind::kValidate)) {
     validation.models.push_back({model.id, model.kind == wire::ModelKind::kBaseline, model.blob});
   }
   CLOISTER_ASSIGN_OR_RETURN(StoredTotal total,
@@ -87,7 +87,7 @@ absl::Status Job::DoPublish() {
   manifest.architecture = experiment_.model.architecture;
   CanonicalWriter identity;
   identity.Blob("cloister/device").Blob(manifest.id.value()).Blob(manifest.version).Put(manifest.plan);
-  for (const wire::ModelRef& member : SumModels(plan::SumKind::kCalibrate, 1)) {
+  for (const wire::ModelRef& member : SumModels(plan::SumKind::kCalibrate)) {
     manifest.members.push_back({member.id, member.blob, member.size_bytes});
     identity.Put(member.blob);
   }

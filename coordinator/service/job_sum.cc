@@ -33,14 +33,14 @@ wire::SumPhase WirePhase(secagg::ServerPhase phase) {
 }  // namespace
 
 // The models of a step; sealed keys are filled in for each reader.
-std::vector<wire::ModelRef> Job::SumModels(plan::SumKind kind, uint32_t round) const {
+std::vector<wire::ModelRef> Job::SumModels(plan::SumKind kind) const {
   const auto global = [](const ModelRecord& model) {
     return wire::ModelRef{model.id, wire::ModelKind::kGlobal, model.digest, model.size_bytes, {}, {}};
   };
   std::vector<wire::ModelRef> models;
   switch (kind) {
     case plan::SumKind::kTrain:
-      models.push_back(global(models_.at(round - 1)));
+      models.push_back(global(models_.back()));  // of the round before, or of the last one that was not skipped
       break;
     case plan::SumKind::kValidate: {
       const size_t last = static_cast<size_t>(std::max(experiment_.ensemble.candidates_last, 1));
@@ -80,7 +80,7 @@ absl::Status Job::OpenSum() {
     return absl::OkStatus();
   }
   active_.reset();
-  const std::vector<wire::ModelRef> models = SumModels(sum->key.kind, sum->key.round);
+  const std::vector<wire::ModelRef> models = SumModels(sum->key.kind);
   std::vector<plan::SumModel> plan_models;
   for (const wire::ModelRef& model : models) {
     plan_models.push_back({model.id, model.kind == wire::ModelKind::kBaseline, model.blob});
@@ -260,7 +260,12 @@ absl::Status Job::DoClosePhase(const ClosePhase& action) {
     Log()->warn("{}: {}: {}: {}", stored_.job.value(), NameOf(action.sum), blame.site.value(), blame.what);
   }
   if (!closed.ok()) {
-    return Commit(SumBroken{action.sum, std::string(closed.message())});
+    // Only here it is beyond doubt who: what this site dealt and signed contradicts what it advertised.
+    std::optional<SiteId> culprit;
+    if (absl::IsDataLoss(closed) && action.phase == wire::SumPhase::kUnmask && !active_->session.blames().empty()) {
+      culprit = active_->session.blames().back().site;
+    }
+    return Commit(SumBroken{action.sum, std::string(closed.message()), culprit});
   }
   const absl::Status stored = Commit(PhaseClosed{action.sum, action.phase, active_->session.Awaited()});
   if (!stored.ok()) {
@@ -284,13 +289,13 @@ absl::Status Job::DoFinishSum(const FinishSum& action) {
   if (active_ != nullptr) {
     active_->total.reset();  // it may be half unmasked
   }
-  return IsOurTrouble(status) ? status : Commit(SumBroken{action.sum, std::string(status.message())});
+  return IsOurTrouble(status) ? status : Commit(SumBroken{action.sum, std::string(status.message()), {}});
 }
 
 absl::Status Job::FinishTraining(const SumKey& sum) {
   CLOISTER_ASSIGN_OR_RETURN(const plan::TrainCounters counters, plan::DecodeTrainCounters(active_->total->Values64(1)));
   CLOISTER_ASSIGN_OR_RETURN(const update::QuantPlan quantizer, plan::QuantizerOf(experiment_));
-  const ModelRecord& parent = models_.at(sum.round - 1);
+  const ModelRecord& parent = models_.back();
   CLOISTER_ASSIGN_OR_RETURN(const std::filesystem::path path,
                             WriteNextModel(quantizer, update::SumOfOmega(counters.weight), parent.digest));
   ModelRecord model;

@@ -118,7 +118,7 @@ wire::ExperimentStatus Job::Status() const {
 // Of the masked vectors, in bytes.
 std::vector<uint64_t> Job::VectorSizes(const SumKey& sum) const {
   std::vector<plan::SumModel> models;
-  for (const wire::ModelRef& model : SumModels(sum.kind, sum.round)) {
+  for (const wire::ModelRef& model : SumModels(sum.kind)) {
     models.push_back({model.id, model.kind == wire::ModelKind::kBaseline, model.blob});
   }
   std::vector<uint64_t> sizes;
@@ -150,7 +150,7 @@ JobBlobRights Job::BlobRights() const {
   const bool baselines_open = std::holds_alternative<Baselines>(state) || std::holds_alternative<Training>(state);
   const Sum* sum = machine_.sum();
   for (const auto& [site, participant] : machine_.sites()) {
-    if (!participant.accepted) {
+    if (!machine_.IsParticipant(site)) {
       continue;
     }
     SiteBlobRights& at_site = rights.sites[site];

@@ -15,8 +15,8 @@ testing::TestConsortium& Consortium() {
 }
 
 void ExpectOracle(const World& world) {
-  for (uint32_t round = 1; round < world.job().models().size(); ++round) {
-    EXPECT_EQ(world.Model(round), world.Oracle(round)) << "round " << round;
+  for (uint32_t index = 1; index < world.job().models().size(); ++index) {
+    EXPECT_EQ(world.Model(index), world.Oracle(index)) << world.job().models().at(index).id;
   }
 }
 
@@ -89,6 +89,20 @@ TEST(SimTest, OneSiteOfFourLostAtEveryPhaseIsRecovered) {
     EXPECT_EQ(world.job().models().at(2).sites.size(), 3);
     ExpectOracle(world);
   }
+}
+
+TEST(SimTest, ARoundThatCannotBeUnmaskedIsSkipped) {
+  WorldOptions options;
+  options.plan.rounds = 3;
+  options.away_sites = {{1, {2, wire::SumPhase::kUnmask}}, {2, {2, wire::SumPhase::kUnmask}}};
+  World world(Consortium(), options);
+  world.Run();
+  ASSERT_EQ(world.phase(), wire::ExperimentPhase::kReleased) << world.job().machine().Message();
+  ASSERT_EQ(world.job().models().size(), 3);
+  EXPECT_EQ(world.job().models().at(1).id, "round-1");
+  EXPECT_EQ(world.job().models().at(2).id, "round-3");
+  EXPECT_EQ(world.job().models().at(2).sites.size(), 4);
+  ExpectOracle(world);
 }
 
 TEST(SimTest, TooFewSitesFailWithAReason) {

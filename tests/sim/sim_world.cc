@@ -90,10 +90,17 @@ void World::RestartCoordinator() {
 
 bool World::IsLost(const SimSite& site, const wire::WorkItem& item) {
   const auto* step = std::get_if<wire::SumStep>(&item);
-  const auto planned = options_.lost_sites.find(static_cast<int>(&site - sites_.data()) + 1);
-  if (step != nullptr && step->kind == wire::SumKind::kTrain && planned != options_.lost_sites.end() &&
-      step->round == planned->second.first && step->phase == planned->second.second) {
+  const auto is_in = [&](const std::map<int, std::pair<uint32_t, wire::SumPhase>>& plan) {
+    const auto planned = plan.find(static_cast<int>(&site - sites_.data()) + 1);
+    return step != nullptr && step->kind == wire::SumKind::kTrain && planned != plan.end() &&
+           step->round == planned->second.first && step->phase == planned->second.second;
+  };
+  if (is_in(options_.lost_sites)) {
     lost_.insert(site.id());
+  }
+  if (is_in(options_.away_sites)) {
+    away_until_[site.id()] = clock_.Now() + 2 * absl::Milliseconds(experiment_.sites.deadline_ms);
+    return true;
   }
   return lost_.count(site.id()) > 0;
 }
@@ -222,13 +229,13 @@ void World::Run() {
   ADD_FAILURE() << "no end: " << job_->machine().Message();
 }
 
-Bytes World::Model(uint32_t round) const {
-  return blobs_->Read(job_->models().at(round).digest).value();
+Bytes World::Model(uint32_t index) const {
+  return blobs_->Read(job_->models().at(index).digest).value();
 }
 
-Bytes World::Oracle(uint32_t round) const {
-  const coordinator::ModelRecord& made = job_->models().at(round);
-  const update::ModelState global = update::ParseModelState(Model(round - 1)).value();
+Bytes World::Oracle(uint32_t index) const {
+  const coordinator::ModelRecord& made = job_->models().at(index);
+  const update::ModelState global = update::ParseModelState(Model(index - 1)).value();
   std::vector<uint32_t> sum(global.values.size());
   uint64_t weight = 0;
   uint64_t samples = 0;
@@ -236,7 +243,7 @@ Bytes World::Oracle(uint32_t round) const {
     if (std::find(made.sites.begin(), made.sites.end(), site.id()) == made.sites.end()) {
       continue;
     }
-    const PlainUpdate update = site.Train(experiment_, round, global.values);
+    const PlainUpdate update = site.Train(experiment_, made.round, global.values);
     for (size_t i = 0; i < sum.size(); ++i) {
       sum[i] += update.residues[i];
     }

@@ -35,6 +35,8 @@ struct WorldOptions {
   bool long_outages = false;
   // Sites that never answer from a phase of a round on: {round, phase, site}.
   std::map<int, std::pair<uint32_t, wire::SumPhase>> lost_sites;
+  // The same, but they come back two deadlines later.
+  std::map<int, std::pair<uint32_t, wire::SumPhase>> away_sites;
 };
 
 class World {
@@ -47,10 +49,10 @@ class World {
   const coordinator::Job& job() const { return *job_; }
   wire::ExperimentPhase phase() const { return job_->machine().phase(); }
   const plan::Experiment& experiment() const { return experiment_; }
-  // The bytes of the global model after `round`.
-  Bytes Model(uint32_t round) const;
-  // The same, computed in the clear from the plain updates of the round's survivors.
-  Bytes Oracle(uint32_t round) const;
+  // The bytes of the global model with this index: of that round, while none was skipped.
+  Bytes Model(uint32_t index) const;
+  // The same, computed in the clear from the plain updates of its round's survivors.
+  Bytes Oracle(uint32_t index) const;
   // Blobs that lie in the coordinator's store.
   size_t BlobCount() const { return blobs_->List().value().size(); }
   absl::Time now() const { return clock_.Now(); }

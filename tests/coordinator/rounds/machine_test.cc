@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "coordinator/rounds/machine.h"
 
+#include <absl/strings/str_join.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "tests/coordinator/rounds/transcript.h"
@@ -530,8 +532,119 @@ d: nothing (dropped)
 ! close UNMASK of training round 1, attempt 2
 = training round 1, attempt 2, UNMASK: closing
 > broken only 2 shares
-- failed: training round 1, attempt 2: only 2 shares; unmasking had begun, so these updates must not be summed again
-= training round 1, attempt 2: only 2 shares; unmasking had begun, so these updates must not be summed again
+- training round 1, attempt 2: only 2 shares; unmasking had begun, so the round is skipped and the model stays
+- training round 2 starts
+= training round 2, ADVERTISE: 0 of 4 sites answered; waiting for a, b, c, d
+)");
+}
+
+// Everybody takes part and the first sum starts.
+constexpr char kToTraining[] = R"(
+> accept a
+- a takes part
+= 1 site accepted, at least 3 are needed; waiting for 3 sites
+> accept b
+- b takes part
+= 2 sites accepted, at least 3 are needed; waiting for 2 sites
+> accept c
+- c takes part
+= 3 sites accepted; waiting for 1 site
+> accept d
+- d takes part
+- 4 sites take part; each trains alone first
+= baselines: waiting for a, b, c, d
+> wait 10s
+- a: no baseline before the deadline
+- b: no baseline before the deadline
+- c: no baseline before the deadline
+- d: no baseline before the deadline
+- training round 1 starts
+= training round 1, ADVERTISE: 0 of 4 sites answered; waiting for a, b, c, d
+)";
+
+// All of `sites` go through a sum until unmasking was asked for and the phase is to be closed.
+std::string ToUnmasking(const std::string& sum, const std::vector<std::string>& sites) {
+  const std::vector<std::string> phases = {"ADVERTISE", "SHARE", "MASK", "CONSISTENCY", "UNMASK"};
+  const std::string names = absl::StrJoin(sites, " ");
+  std::string text;
+  for (size_t i = 0; i + 1 < phases.size(); ++i) {
+    text += fmt::format("> answer {}\n! close {} of {}\n= {}, {}: closing\n", names, phases[i], sum, sum, phases[i]);
+    text += fmt::format("> close {}\n= {}, {}: 0 of {} sites answered; waiting for {}\n", names, sum, phases[i + 1],
+                        sites.size(), absl::StrJoin(sites, ", "));
+  }
+  return text + fmt::format("> answer {}\n! close UNMASK of {}\n= {}, UNMASK: closing\n", names, sum, sum);
+}
+
+TEST(MachineTest, ARoundThatBreaksWhileUnmaskingIsSkippedAndWhoBrokeItExcluded) {
+  const std::vector<std::string> all = {"a", "b", "c", "d"};
+  const std::vector<std::string> left = {"a", "c", "d"};
+  ExpectTranscript(Plan(3), kToTraining + ToUnmasking("training round 1", all) + R"(> blame b wrong shares
+- training round 1: wrong shares; unmasking had begun, so the round is skipped and the model stays
+- b is excluded
+- training round 2 starts
+= training round 2, ADVERTISE: 0 of 3 sites answered; waiting for a, c, d
+> work a b
+a: ADVERTISE of training round 2 (working)
+b: closed, closed: this site is excluded: training round 1: wrong shares (dropped)
+> answer b
+x PERMISSION_DENIED: training round 2: b is not expected
+= training round 2, ADVERTISE: 0 of 3 sites answered; waiting for a, c, d
+)" + ToUnmasking("training round 2", left) +
+                                R"(> close
+! finish training round 2
+= training round 2: adding up
+> finish
+- training round 2 done: 3 of 3 sites
+- training round 3 starts
+= training round 3, ADVERTISE: 0 of 3 sites answered; waiting for a, c, d
+)" + ToUnmasking("training round 3", left) +
+                                R"(> close
+! finish training round 3
+= training round 3: adding up
+> broken a vector is lost
+- training round 3: a vector is lost; unmasking had begun, so the round is skipped and the model stays
+- validation starts
+= validation, ADVERTISE: 0 of 3 sites answered; waiting for a, c, d
+)" + ToUnmasking("validation", left) +
+                                R"(> broken only 1 share
+- failed: validation: only 1 share; unmasking had begun, so these updates must not be summed again
+= validation: only 1 share; unmasking had begun, so these updates must not be summed again
+)");
+}
+
+TEST(MachineTest, SkippedRoundsEndTheExperimentWhenTheyAreTooMany) {
+  const std::vector<std::string> all = {"a", "b", "c", "d"};
+  ExpectTranscript(Plan(1), kToTraining + ToUnmasking("training round 1", all) + R"(> broken no
+- training round 1: no; unmasking had begun, so the round is skipped and the model stays
+- failed: training round 1: no; no round gave a model
+= training round 1: no; no round gave a model
+)");
+  std::string text = kToTraining;
+  for (int round = 1; round <= 2; ++round) {
+    text += ToUnmasking(fmt::format("training round {}", round), all) + fmt::format(R"(> broken no
+- training round {}: no; unmasking had begun, so the round is skipped and the model stays
+- training round {} starts
+= training round {}, ADVERTISE: 0 of 4 sites answered; waiting for a, b, c, d
+)",
+                                                                                    round, round + 1, round + 1);
+  }
+  ExpectTranscript(Plan(9), text + ToUnmasking("training round 3", all) + R"(> broken no
+- training round 3: no; unmasking had begun, so the round is skipped and the model stays
+- failed: training round 3: no; 3 rounds in a row were skipped
+= training round 3: no; 3 rounds in a row were skipped
+)");
+  // Too few are left.
+  plan::Experiment four = Plan(9);
+  four.sites.minimum = 4;
+  std::string to_training = kToTraining;
+  to_training.replace(to_training.find("at least 3"), 10, "at least 4");
+  to_training.replace(to_training.find("at least 3"), 10, "at least 4");
+  to_training.replace(to_training.find("= 3 sites accepted; "), 20, "= 3 sites accepted, at least 4 are needed; ");
+  ExpectTranscript(four, to_training + ToUnmasking("training round 1", all) + R"(> blame d wrong shares
+- training round 1: wrong shares; unmasking had begun, so the round is skipped and the model stays
+- d is excluded
+- failed: training round 1: wrong shares; 3 sites are left, at least 4 are needed
+= training round 1: wrong shares; 3 sites are left, at least 4 are needed
 )");
 }
 

@@ -118,7 +118,10 @@ class Runner {
       return closed;
     }
     if (verb == "broken") {
-      return SumBroken{sum, rest};
+      return SumBroken{sum, rest, {}};
+    }
+    if (verb == "blame") {
+      return SumBroken{sum, rest.substr(args.at(0).size() + 1), Site(args.at(0))};
     }
     if (verb == "finish") {
       return SumFinished{sum, rest};

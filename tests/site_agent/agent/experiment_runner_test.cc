@@ -183,6 +183,19 @@ TEST(ExperimentRunnerTest, ARoundAddsUpTheUpdates) {
 }
 
 // Killed before every step, with what it was about to send lost once: the same bytes, and nothing is trained twice.
+TEST(ExperimentRunnerTest, ARoundStartsFromTheSameModelWhenTheOneBeforeWasSkipped) {
+  TestFederation federation;
+  ASSERT_TRUE(federation.Invite());
+  const auto model = Always(federation.GlobalModel(0, federation.plan.model.initial_model));
+  federation.RunSum(wire::SumKind::kTrain, 1, 0, model);
+  const auto total = federation.RunSum(wire::SumKind::kTrain, 2, 0, model);
+  EXPECT_TRUE(plan::DecodeTrainCounters(total.counters).ok());
+  for (auto& site : federation.sites) {
+    EXPECT_EQ(site->Runs("train"), 2);
+    EXPECT_EQ(site->Last<wire::SiteFailure>(), nullptr);
+  }
+}
+
 TEST(ExperimentRunnerTest, KilledAtEveryStepItSaysTheSame) {
   std::vector<Bytes> said[2];
   TestFederation::Total totals[2];
