@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "protocols/plan/sums.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -10,6 +12,26 @@ namespace cloister::plan {
 namespace {
 
 constexpr double kLossScale = 1 << 20;
+
+absl::Status CheckAtMost(const SumName& name, size_t count, int most, const char* what) {
+  if (count <= static_cast<size_t>(most)) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      fmt::format("{}: {} {}; the plan has at most {}", SumKindName(name.kind), count, what, most));
+}
+
+absl::Status CheckTraining(const Experiment& experiment, const SumName& name, const std::vector<SumModel>& models) {
+  const int rounds = experiment.algorithm.rounds;
+  if (name.round < 1 || name.round > static_cast<uint32_t>(rounds)) {
+    return absl::InvalidArgumentError(fmt::format("train: round {}; the plan has rounds 1 to {}", name.round, rounds));
+  }
+  if (models.size() != 1 || models[0].baseline ||
+      (name.round == 1 && models[0].blob != experiment.model.initial_model)) {
+    return absl::InvalidArgumentError("the step does not name the one global model that the plan has");
+  }
+  return absl::OkStatus();
+}
 
 }  // namespace
 
@@ -87,6 +109,25 @@ std::vector<HistogramSlot> HistogramSlots(SumKind kind, const std::vector<SumMod
     }
   }
   return slots;
+}
+
+absl::Status CheckSum(const Experiment& experiment, const SumName& name, const std::vector<SumModel>& models) {
+  if (name.kind == SumKind::kTrain) {
+    return CheckTraining(experiment, name, models);
+  }
+  if (name.round != 1) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: round {}; the plan has one round of it", SumKindName(name.kind), name.round));
+  }
+  const size_t baselines = static_cast<size_t>(
+      std::count_if(models.begin(), models.end(), [](const SumModel& model) { return model.baseline; }));
+  const size_t global = models.size() - baselines;
+  if (name.kind == SumKind::kValidate) {
+    CLOISTER_RETURN_IF_ERROR(CheckAtMost(name, global, experiment.ensemble.candidates_last, "candidates"));
+    return CheckAtMost(name, baselines, experiment.sites.maximum, "baselines");
+  }
+  CLOISTER_RETURN_IF_ERROR(CheckAtMost(name, baselines, 0, "baselines"));
+  return CheckAtMost(name, global, experiment.ensemble.members, "members");
 }
 
 secagg::SumParams SumParamsOf(const Experiment& experiment, const Digest& plan, const SumName& name,

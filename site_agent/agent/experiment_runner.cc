@@ -321,13 +321,12 @@ absl::StatusOr<ExperimentRunner::OpenSum*> ExperimentRunner::Open(const Accepted
   name.kind = static_cast<plan::SumKind>(step.kind);
   name.round = step.round;
   name.attempt = step.attempt;
+  if (const absl::Status planned = plan::CheckSum(experiment.plan, name, sum.models); !planned.ok()) {
+    failure_ = wire::FailureReason::kProtocolViolation;
+    return planned;
+  }
   secagg::ClientInputs inputs{{}, site_->signer(), *site_->ca, site_->clock->Now(), experiment.job_secret.Clone(), {}};
   if (step.kind == wire::SumKind::kTrain) {
-    if (step.models.size() != 1 || step.models[0].kind != wire::ModelKind::kGlobal ||
-        (step.round == 1 && step.models[0].blob != experiment.plan.model.initial_model)) {
-      failure_ = wire::FailureReason::kProtocolViolation;
-      return absl::InvalidArgumentError("the step does not name the one global model that the plan has");
-    }
     CLOISTER_ASSIGN_OR_RETURN(sum.global_model,
                               site_->models->Fetch(step.models[0].blob, experiment.MostModelBytes(), stop));
     CLOISTER_ASSIGN_OR_RETURN(const update::MappedModel model, update::MappedModel::Open(sum.global_model));

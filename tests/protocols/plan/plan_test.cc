@@ -5,8 +5,10 @@
 #include <filesystem>
 
 #include "protocols/base/file.h"
+#include "protocols/crypto/hash.h"
 #include "protocols/plan/documents.h"
 #include "protocols/plan/experiment.h"
+#include "protocols/plan/sums.h"
 
 namespace cloister::plan {
 namespace {
@@ -118,6 +120,48 @@ TEST(ExperimentTest, AShorterRunHasFewerCandidatesAndMembers) {
   EXPECT_EQ(experiment->ensemble.members, 2);
   EXPECT_EQ(experiment->ensemble.candidates_last, 2);
   EXPECT_FALSE(Parse(text + "ensemble: {members: 5, candidates_last: 4}\n").ok());
+}
+
+TEST(SumsTest, OnlyThePlansOwnSumsAreAllowed) {
+  Experiment plan = Parse(std::string(kExperiment) + "ensemble: {members: 2, candidates_last: 3}\n").value();
+  plan.sites.maximum = 4;
+  plan.model.initial_model = crypto::Sha256("initial");
+  // `global` and `baselines`: how many models of each.
+  const auto allowed = [&](SumKind kind, uint32_t round, int global, int baselines) {
+    std::vector<SumModel> models;
+    for (int i = 0; i < global; ++i) {
+      models.push_back({RoundModelId(i), false, crypto::Sha256(i == 0 ? "initial" : RoundModelId(i))});
+    }
+    for (int i = 0; i < baselines; ++i) models.push_back({BaselineModelId(std::to_string(i)), true, {}});
+    SumName name;
+    name.kind = kind;
+    name.round = round;
+    const absl::Status status = CheckSum(plan, name, models);
+    EXPECT_TRUE(status.ok() || absl::IsInvalidArgument(status)) << status;
+    return status.ok();
+  };
+  EXPECT_FALSE(allowed(SumKind::kTrain, 0, 1, 0));
+  EXPECT_TRUE(allowed(SumKind::kTrain, 1, 1, 0));
+  EXPECT_TRUE(allowed(SumKind::kTrain, 8, 1, 0));
+  EXPECT_FALSE(allowed(SumKind::kTrain, 9, 1, 0));
+  EXPECT_FALSE(allowed(SumKind::kTrain, 2, 0, 0));
+  EXPECT_FALSE(allowed(SumKind::kTrain, 2, 2, 0));
+  EXPECT_FALSE(allowed(SumKind::kTrain, 2, 0, 1));
+
+  EXPECT_TRUE(allowed(SumKind::kValidate, 1, 3, 4));
+  EXPECT_FALSE(allowed(SumKind::kValidate, 0, 3, 4));
+  EXPECT_FALSE(allowed(SumKind::kValidate, 2, 3, 4));
+  EXPECT_FALSE(allowed(SumKind::kValidate, 1, 4, 4));
+  EXPECT_FALSE(allowed(SumKind::kValidate, 1, 3, 5));
+
+  EXPECT_TRUE(allowed(SumKind::kCalibrate, 1, 2, 0));
+  EXPECT_FALSE(allowed(SumKind::kCalibrate, 2, 2, 0));
+  EXPECT_FALSE(allowed(SumKind::kCalibrate, 1, 3, 0));
+  EXPECT_FALSE(allowed(SumKind::kCalibrate, 1, 1, 1));
+
+  plan.model.initial_model = crypto::Sha256("another");
+  EXPECT_FALSE(allowed(SumKind::kTrain, 1, 1, 0));
+  EXPECT_TRUE(allowed(SumKind::kTrain, 2, 1, 0));
 }
 
 TEST(TaskTest, EveryTaskThatShipsIsValidAndRoundTrips) {

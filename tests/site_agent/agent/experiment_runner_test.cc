@@ -301,6 +301,39 @@ TEST(ExperimentRunnerTest, LeavesASumThatIsNotWhatItSeems) {
   EXPECT_EQ(site.Last<wire::SiteFailure>()->reason, wire::FailureReason::kProtocolViolation);
 }
 
+// Each would add up patients that another sum adds up too: over a smaller roster, the difference is one site's.
+TEST(ExperimentRunnerTest, TakesPartInNoSumThatThePlanDoesNotHave) {
+  TestFederation federation;  // two rounds, two candidates, at most eight sites
+  ASSERT_TRUE(federation.Invite());
+  SiteHarness& site = *federation.sites[0];
+  const wire::ModelRef global = federation.GlobalModel(0, federation.plan.model.initial_model);
+  const auto refuses = [&](wire::SumKind kind, uint32_t round, const std::vector<wire::ModelRef>& models) {
+    const size_t said = site.link.sent.size();
+    wire::SumStep step;
+    step.job = federation.job;
+    step.kind = kind;
+    step.round = round;
+    step.phase = wire::SumPhase::kAdvertise;
+    step.models = models;
+    site.Step(federation.job, {step});
+    ASSERT_EQ(site.link.sent.size(), said + 1);
+    ASSERT_TRUE(std::holds_alternative<wire::SiteFailure>(site.link.sent.back()));
+    EXPECT_EQ(std::get<wire::SiteFailure>(site.link.sent.back()).reason, wire::FailureReason::kProtocolViolation);
+  };
+  for (const uint32_t round : {0u, 3u, 4'000'000'000u}) {
+    SCOPED_TRACE(round);
+    refuses(wire::SumKind::kTrain, round, {global});
+  }
+  for (const uint32_t round : {0u, 2u}) {
+    SCOPED_TRACE(round);
+    refuses(wire::SumKind::kValidate, round, {global});
+    refuses(wire::SumKind::kCalibrate, round, {global});
+  }
+  refuses(wire::SumKind::kTrain, 2, {global, global});
+  EXPECT_EQ(site.Runs("train"), 0);
+  EXPECT_EQ(site.Runs("validate"), 0);
+}
+
 TEST(ExperimentRunnerTest, AWorkerThatFailsIsReportedWithItsReason) {
   TestFederation federation;
   ASSERT_TRUE(federation.Invite());
