@@ -308,10 +308,6 @@ void ExperimentRunner::FailSum(const wire::SumStep& step, const SumKey& key, wir
 absl::StatusOr<ExperimentRunner::OpenSum*> ExperimentRunner::Open(const AcceptedExperiment& experiment,
                                                                   const wire::SumStep& step, const SumKey& key,
                                                                   const transport::StopSource& stop) {
-  const auto found = sums_.find(key);
-  if (found != sums_.end()) {
-    return &found->second;
-  }
   OpenSum sum;
   for (const wire::ModelRef& model : step.models) {
     sum.models.push_back({model.id, model.kind == wire::ModelKind::kBaseline, model.blob});
@@ -321,6 +317,14 @@ absl::StatusOr<ExperimentRunner::OpenSum*> ExperimentRunner::Open(const Accepted
   name.kind = static_cast<plan::SumKind>(step.kind);
   name.round = step.round;
   name.attempt = step.attempt;
+  if (const auto found = sums_.find(key); found != sums_.end()) {
+    // The masks are bound to the models that the sum began with; what is scored must be these and no others.
+    if (plan::ModelListRoot(name.kind, sum.models) != plan::ModelListRoot(name.kind, found->second.models)) {
+      failure_ = wire::FailureReason::kProtocolViolation;
+      return absl::AbortedError("the step names other models than the sum began with");
+    }
+    return &found->second;
+  }
   if (const absl::Status planned = plan::CheckSum(experiment.plan, name, sum.models); !planned.ok()) {
     failure_ = wire::FailureReason::kProtocolViolation;
     return planned;

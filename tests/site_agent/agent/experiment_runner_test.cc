@@ -8,6 +8,7 @@
 #include "eval/federated/site_summary.h"
 #include "protocols/base/file.h"
 #include "protocols/crypto/hash.h"
+#include "protocols/secagg/messages.h"
 #include "protocols/update/quantizer.h"
 #include "protocols/wire/message_bytes.h"
 #include "tests/site_agent/agent/test_federation.h"
@@ -299,6 +300,37 @@ TEST(ExperimentRunnerTest, LeavesASumThatIsNotWhatItSeems) {
   site.Step(federation.job, {step});
   EXPECT_EQ(site.Last<wire::SiteFailure>()->attempt, 1u);
   EXPECT_EQ(site.Last<wire::SiteFailure>()->reason, wire::FailureReason::kProtocolViolation);
+}
+
+// Models that only one site is told to score would single out its patients in the total.
+TEST(ExperimentRunnerTest, ScoresOnlyTheModelsThatTheSumBeganWith) {
+  TestFederation federation;
+  ASSERT_TRUE(federation.Invite());
+  const Bytes other = federation.initial_model.substr(0, federation.initial_model.size() - 4) + Bytes(4, '\1');
+  federation.published[crypto::Sha256(other)] = other;
+  SiteHarness& site = *federation.sites[0];
+  wire::SumStep step;
+  step.job = federation.job;
+  step.kind = wire::SumKind::kValidate;
+  step.round = 1;
+  step.models = {federation.GlobalModel(1, federation.plan.model.initial_model)};
+  std::vector<Bytes> adverts;
+  for (auto& one : federation.sites) {
+    step.phase = wire::SumPhase::kAdvertise;
+    one->Step(federation.job, {step});
+    adverts.push_back(one->Last<wire::SumMessage>()->message);
+  }
+  step.phase = wire::SumPhase::kShare;
+  step.message = secagg::Encode(secagg::Roster{adverts});
+  step.models = {federation.GlobalModel(1, crypto::Sha256(other))};
+  site.Step(federation.job, {step});
+  ASSERT_TRUE(std::holds_alternative<wire::SiteFailure>(site.link.sent.back()));
+  EXPECT_EQ(std::get<wire::SiteFailure>(site.link.sent.back()).reason, wire::FailureReason::kProtocolViolation);
+  site.Kill();
+  site.Start();
+  site.Step(federation.job, {step});
+  ASSERT_TRUE(std::holds_alternative<wire::SiteFailure>(site.link.sent.back()));
+  EXPECT_EQ(site.Last<wire::SumMessage>()->phase, wire::SumPhase::kAdvertise);
 }
 
 // Each would add up patients that another sum adds up too: over a smaller roster, the difference is one site's.
