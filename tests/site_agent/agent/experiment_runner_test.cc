@@ -333,6 +333,42 @@ TEST(ExperimentRunnerTest, ScoresOnlyTheModelsThatTheSumBeganWith) {
   EXPECT_EQ(site.Last<wire::SumMessage>()->phase, wire::SumPhase::kAdvertise);
 }
 
+// Both might be released, each by other sites.
+TEST(ExperimentRunnerTest, DoesNotGoBackToAnOlderAttempt) {
+  TestFederation federation;
+  ASSERT_TRUE(federation.Invite());
+  SiteHarness& site = *federation.sites[0];
+  wire::SumStep step;
+  step.job = federation.job;
+  step.kind = wire::SumKind::kTrain;
+  step.round = 1;
+  step.models = {federation.GlobalModel(0, federation.plan.model.initial_model)};
+  std::vector<Bytes> adverts;
+  for (auto& one : federation.sites) {
+    step.phase = wire::SumPhase::kAdvertise;
+    one->Step(federation.job, {step});
+    adverts.push_back(one->Last<wire::SumMessage>()->message);
+  }
+  step.attempt = 1;
+  site.Step(federation.job, {step});
+  ASSERT_EQ(site.Last<wire::SumMessage>()->attempt, 1u);
+  step.attempt = 0;
+  step.phase = wire::SumPhase::kShare;
+  step.message = secagg::Encode(secagg::Roster{adverts});
+  for (const bool restarted : {false, true}) {
+    SCOPED_TRACE(restarted);
+    if (restarted) {
+      site.Kill();
+      site.Start();
+    }
+    const size_t said = site.link.sent.size();
+    site.Step(federation.job, {step});
+    ASSERT_EQ(site.link.sent.size(), said + 1);
+    ASSERT_TRUE(std::holds_alternative<wire::SiteFailure>(site.link.sent.back()));
+    EXPECT_EQ(std::get<wire::SiteFailure>(site.link.sent.back()).attempt, 0u);
+  }
+}
+
 // Each would add up patients that another sum adds up too: over a smaller roster, the difference is one site's.
 TEST(ExperimentRunnerTest, TakesPartInNoSumThatThePlanDoesNotHave) {
   TestFederation federation;  // two rounds, two candidates, at most eight sites
