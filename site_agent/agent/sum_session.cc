@@ -76,22 +76,21 @@ absl::StatusOr<std::unique_ptr<SumSession>> SumSession::Open(SumTable* table, Su
   return result;
 }
 
-absl::Status SumSession::Store(wire::SumPhase phase, const secagg::ClientStep& step) {
-  std::map<std::string, Digest> facts;
+absl::Status SumSession::Store(wire::SumPhase phase, const secagg::ClientStep& step,
+                               const std::vector<SumVectorRow>& vectors) {
+  SumStepRows rows;
   for (const secagg::Fact& fact : step.facts) {
-    facts[fact.key] = fact.value;
+    rows.facts[fact.key] = fact.value;
   }
-  CLOISTER_RETURN_IF_ERROR(table_->PutFacts(facts));
-  if (step.reply.has_value()) {
-    CLOISTER_RETURN_IF_ERROR(table_->PutReply(key_, static_cast<int>(phase), *step.reply));
-  }
-  return absl::OkStatus();
+  rows.reply = step.reply;
+  rows.vectors = vectors;
+  return table_->PutStep(key_, static_cast<int>(phase), rows);
 }
 
 absl::StatusOr<std::optional<Bytes>> SumSession::Apply(wire::SumPhase phase, const Bytes& message) {
   CLOISTER_ASSIGN_OR_RETURN(const secagg::ClientStep step,
                             phase == wire::SumPhase::kAdvertise ? session_.Advertise() : session_.Handle(message));
-  CLOISTER_RETURN_IF_ERROR(Store(phase, step));
+  CLOISTER_RETURN_IF_ERROR(Store(phase, step, {}));
   return step.reply;
 }
 
@@ -106,7 +105,7 @@ absl::Status SumSession::CommitTo(const std::vector<SumVectorRow>& vectors) {
     commits.push_back({row.root, row.length});
   }
   CLOISTER_ASSIGN_OR_RETURN(const secagg::ClientStep step, session_.Commit(commits));
-  CLOISTER_RETURN_IF_ERROR(Store(wire::SumPhase::kMask, step));
+  CLOISTER_RETURN_IF_ERROR(Store(wire::SumPhase::kMask, step, vectors));
   committed_ = true;
   return absl::OkStatus();
 }
@@ -157,7 +156,6 @@ absl::StatusOr<std::vector<SumVectorRow>> SumSession::WriteVectors(
       CLOISTER_ASSIGN_OR_RETURN(SumVectorRow row, Spool(i, list[i], stop));
       vectors.push_back(std::move(row));
     }
-    CLOISTER_RETURN_IF_ERROR(table_->PutVectors(key_, vectors));
   }
   if (!committed_) {
     CLOISTER_RETURN_IF_ERROR(CommitTo(vectors));

@@ -44,7 +44,7 @@ class SumSession {
       : table_(table), key_(std::move(key)), session_(std::move(session)), spool_(std::move(spool)) {}
 
   absl::StatusOr<std::optional<Bytes>> Apply(wire::SumPhase phase, const Bytes& message);
-  absl::Status Store(wire::SumPhase phase, const secagg::ClientStep& step);
+  absl::Status Store(wire::SumPhase phase, const secagg::ClientStep& step, const std::vector<SumVectorRow>& vectors);
   absl::Status CommitTo(const std::vector<SumVectorRow>& vectors);
   absl::StatusOr<SumVectorRow> Spool(size_t index, const VectorContent& content, const transport::StopSource& stop);
 

@@ -14,10 +14,7 @@ std::string AfterPrefix(std::string prefix) {
   return prefix;
 }
 
-}  // namespace
-
-absl::Status SumTable::PutFacts(const std::map<std::string, Digest>& facts) {
-  CLOISTER_ASSIGN_OR_RETURN(storage::Transaction transaction, database_->Begin());
+absl::Status PutFacts(storage::Transaction& transaction, const std::map<std::string, Digest>& facts) {
   for (const auto& [key, value] : facts) {
     CLOISTER_RETURN_IF_ERROR(
         transaction
@@ -29,6 +26,38 @@ absl::Status SumTable::PutFacts(const std::map<std::string, Digest>& facts) {
     if (stored != value) {
       return absl::AbortedError(fmt::format("{} would contradict what this site said before", key));
     }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PutVectors(storage::Transaction& transaction, const SumKey& key,
+                        const std::vector<SumVectorRow>& vectors) {
+  int place = 0;
+  for (const SumVectorRow& vector : vectors) {
+    CLOISTER_RETURN_IF_ERROR(transaction
+                                 .Execute("INSERT OR REPLACE INTO sum_vector (job, kind, round, attempt, place, name, "
+                                          "digest, root, length, path) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                                          {key.job.value(), key.kind, key.round, key.attempt, place++, vector.name,
+                                           vector.digest, vector.root, vector.length, vector.path})
+                                 .status());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status SumTable::PutStep(const SumKey& key, int phase, const SumStepRows& rows) {
+  CLOISTER_ASSIGN_OR_RETURN(storage::Transaction transaction, database_->Begin());
+  CLOISTER_RETURN_IF_ERROR(PutFacts(transaction, rows.facts));
+  CLOISTER_RETURN_IF_ERROR(PutVectors(transaction, key, rows.vectors));
+  if (rows.reply.has_value()) {
+    CLOISTER_RETURN_IF_ERROR(
+        transaction
+            .Execute(
+                "UPDATE sum_message SET reply = ? WHERE job = ? AND kind = ? AND round = ? AND attempt = ? AND phase = "
+                "?",
+                {storage::Blob{*rows.reply}, key.job.value(), key.kind, key.round, key.attempt, phase})
+            .status());
   }
   return transaction.Commit();
 }
@@ -67,14 +96,6 @@ absl::Status SumTable::PutMessage(const SumKey& key, int phase, const Bytes& mes
   return transaction.Commit();
 }
 
-absl::Status SumTable::PutReply(const SumKey& key, int phase, const Bytes& reply) {
-  return database_
-      ->Execute(
-          "UPDATE sum_message SET reply = ? WHERE job = ? AND kind = ? AND round = ? AND attempt = ? AND phase = ?",
-          {storage::Blob{reply}, key.job.value(), key.kind, key.round, key.attempt, phase})
-      .status();
-}
-
 absl::Status SumTable::SetSent(const SumKey& key, int phase) {
   return database_
       ->Execute(
@@ -96,20 +117,6 @@ absl::StatusOr<std::vector<SumMessageRow>> SumTable::Messages(const SumKey& key)
         message.sent = row.Bool();
         return message;
       });
-}
-
-absl::Status SumTable::PutVectors(const SumKey& key, const std::vector<SumVectorRow>& vectors) {
-  CLOISTER_ASSIGN_OR_RETURN(storage::Transaction transaction, database_->Begin());
-  int place = 0;
-  for (const SumVectorRow& vector : vectors) {
-    CLOISTER_RETURN_IF_ERROR(transaction
-                                 .Execute("INSERT OR REPLACE INTO sum_vector (job, kind, round, attempt, place, name, "
-                                          "digest, root, length, path) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                                          {key.job.value(), key.kind, key.round, key.attempt, place++, vector.name,
-                                           vector.digest, vector.root, vector.length, vector.path})
-                                 .status());
-  }
-  return transaction.Commit();
 }
 
 absl::StatusOr<std::vector<SumVectorRow>> SumTable::Vectors(const SumKey& key) const {

@@ -42,23 +42,28 @@ struct SumVectorRow {
   std::string path;  // of the spool file
 };
 
+// What one step of a session leaves behind.
+struct SumStepRows {
+  std::map<std::string, Digest> facts;
+  std::optional<Bytes> reply;
+  std::vector<SumVectorRow> vectors;  // in the order of the sum's; replace earlier ones
+};
+
 class SumTable {
  public:
   explicit SumTable(storage::Database* database) : database_(database) {}
 
-  // All or none. ABORTED: a fact of that key is stored with another value.
-  absl::Status PutFacts(const std::map<std::string, Digest>& facts);
+  // All of it or nothing: masked vectors without the fact that commits to them would end the sum after a power cut.
+  // ABORTED: a fact of that key is stored with another value.
+  absl::Status PutStep(const SumKey& key, int phase, const SumStepRows& rows);
   absl::StatusOr<std::map<std::string, Digest>> Facts(const std::string& prefix) const;
 
   // The first message of a phase stays. ABORTED: another message of the same phase is stored.
   absl::Status PutMessage(const SumKey& key, int phase, const Bytes& message);
-  absl::Status PutReply(const SumKey& key, int phase, const Bytes& reply);
   absl::Status SetSent(const SumKey& key, int phase);
   // By phase.
   absl::StatusOr<std::vector<SumMessageRow>> Messages(const SumKey& key) const;
 
-  // All or none, insert or replace.
-  absl::Status PutVectors(const SumKey& key, const std::vector<SumVectorRow>& vectors);
   // In the order they were put.
   absl::StatusOr<std::vector<SumVectorRow>> Vectors(const SumKey& key) const;
 
