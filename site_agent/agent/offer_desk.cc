@@ -116,7 +116,7 @@ std::optional<int> OfferDesk::Patients(const plan::Experiment& plan) {
 absl::StatusOr<Decision> OfferDesk::DecideNow(const plan::Experiment& plan, const Digest& digest) {
   CLOISTER_ASSIGN_OR_RETURN(const Policy policy, site_->policy());
   CLOISTER_ASSIGN_OR_RETURN(const std::optional<ApprovalRow> approval,
-                            site_->store->experiments().NewestApproval(digest));
+                            site_->store->experiments().NewestApproval(job_, digest));
   Facts facts;
   if (approval.has_value()) {
     facts.person = approval->decision == ApprovalDecision::kApproved ? PersonsWord::kApproved : PersonsWord::kDeclined;
@@ -127,6 +127,15 @@ absl::StatusOr<Decision> OfferDesk::DecideNow(const plan::Experiment& plan, cons
   Decision decision = Decide(policy, plan, facts, site_->clock->Now(), zone);
   if (!decision.accepted()) {
     return decision;
+  }
+  // The same sums under another job's name, over fewer sites, would tell the difference: no policy says yes to that.
+  CLOISTER_ASSIGN_OR_RETURN(const std::optional<JobId> earlier,
+                            site_->store->experiments().DecidedElsewhere(digest, job_));
+  if (earlier.has_value() && facts.person != PersonsWord::kApproved) {
+    return Decision{Refusal::kNotApproved,
+                    fmt::format("this very plan was decided about before, as {}: once more only after a person "
+                                "approves {} too",
+                                earlier->value(), job_.value())};
   }
   facts.patients = Patients(plan);
   if (!facts.patients.has_value()) {

@@ -150,6 +150,7 @@ absl::StatusOr<int> Decide(Session& session, const ExperimentOptions& options, A
     return absl::CancelledError("nothing was decided (--yes answers the question)");
   }
   ApprovalRow approval;
+  approval.job = row.job;
   approval.plan_digest = row.plan_digest;
   approval.decision = decision;
   approval.person = options.person.empty() ? Account().substr(4) : options.person;

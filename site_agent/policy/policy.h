@@ -62,7 +62,7 @@ enum class PersonsWord { kNone, kApproved, kDeclined };
 
 // What the site knows when it decides.
 struct Facts {
-  PersonsWord person = PersonsWord::kNone;  // about exactly this plan digest
+  PersonsWord person = PersonsWord::kNone;  // about exactly this job and plan
   bool label_file_configured = false;       // a label CSV is named for the plan's task
   std::optional<int> patients;              // usable; nullopt: not looked for yet
   std::set<std::string> architectures;      // that the worker knows

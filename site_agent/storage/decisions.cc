@@ -69,24 +69,23 @@ std::string WhyNot(const ReleaseRow& release, SignOffDecision decision) {
 absl::Status DecideExperiment(SiteStore* store, const ApprovalRow& row, const std::string& actor) {
   CLOISTER_RETURN_IF_ERROR(CheckPerson(row.person));
   CLOISTER_RETURN_IF_ERROR(CheckText(row.comment, "the comment"));
-  CLOISTER_ASSIGN_OR_RETURN(const std::vector<ExperimentRow> known, store->experiments().List());
-  const auto experiment = std::find_if(known.begin(), known.end(),
-                                       [&](const ExperimentRow& one) { return one.plan_digest == row.plan_digest; });
-  if (experiment == known.end()) {
-    return absl::NotFoundError(fmt::format("no plan with the digest {} was offered here", row.plan_digest.hex()));
+  CLOISTER_ASSIGN_OR_RETURN(const ExperimentRow experiment, store->experiments().Get(row.job));
+  if (experiment.plan_digest != row.plan_digest) {
+    return absl::NotFoundError(
+        fmt::format("{} was not offered here with the plan {}", row.job.value(), row.plan_digest.hex()));
   }
   const bool approved = row.decision == ApprovalDecision::kApproved;
-  if (experiment->state == ExperimentState::kClosed) {
-    return absl::FailedPreconditionError(fmt::format("{} has ended ({}): there is nothing to decide",
-                                                     experiment->job.value(), experiment->closed_phase));
+  if (experiment.state == ExperimentState::kClosed) {
+    return absl::FailedPreconditionError(
+        fmt::format("{} has ended ({}): there is nothing to decide", experiment.job.value(), experiment.closed_phase));
   }
-  if (experiment->state == ExperimentState::kAccepted && !approved) {
+  if (experiment.state == ExperimentState::kAccepted && !approved) {
     return absl::FailedPreconditionError(
         fmt::format("this site takes part in {} already; to leave, ask {} to abort it, or stop the agent",
-                    experiment->job.value(), experiment->sponsor));
+                    experiment.job.value(), experiment.sponsor));
   }
   CLOISTER_RETURN_IF_ERROR(Note(store, actor, approved ? "approve" : "decline", row.plan_digest.hex(),
-                                {{"job", experiment->job.value()}, {"person", row.person}}, row.time_unix_ms));
+                                {{"job", experiment.job.value()}, {"person", row.person}}, row.time_unix_ms));
   return store->experiments().AddApproval(row);
 }
 

@@ -9,9 +9,10 @@
 
 namespace cloister::site {
 
-// A person's word about the plan row.plan_digest. `actor`: the account it was said from. INVALID_ARGUMENT: the name or
-// the comment (empty name, over 500 bytes, control characters). NOT_FOUND: no such plan was offered.
-// FAILED_PRECONDITION: the experiment has ended, or is declined after this site has accepted it.
+// A person's word about the job row.job with the plan row.plan_digest. `actor`: the account it was said from.
+// INVALID_ARGUMENT: the name or the comment (empty name, over 500 bytes, control characters). NOT_FOUND: no such job
+// was offered with this plan. FAILED_PRECONDITION: the experiment has ended, or is declined after this site has
+// accepted it.
 absl::Status DecideExperiment(SiteStore* store, const ApprovalRow& row, const std::string& actor);
 
 // A clinician's word about a release: accept and decline while it is verified, rollback while it is active.

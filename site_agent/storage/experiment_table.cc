@@ -114,23 +114,42 @@ absl::StatusOr<std::vector<ExperimentRow>> ExperimentTable::List() const {
       database_->Query(fmt::format("SELECT {} FROM experiment ORDER BY received_unix_ms DESC, job", kColumns)), Read);
 }
 
+absl::StatusOr<std::optional<JobId>> ExperimentTable::DecidedElsewhere(const Digest& plan_digest,
+                                                                       const JobId& job) const {
+  CLOISTER_ASSIGN_OR_RETURN(
+      const std::vector<std::string> jobs,
+      ReadRows<std::string>(
+          database_->Query("SELECT job FROM experiment WHERE plan_digest = ? AND job <> ? AND "
+                           "(acceptance <> x'' OR refusal = 'DECLINED') ORDER BY received_unix_ms DESC LIMIT 1",
+                           {plan_digest, job.value()}),
+          [](RowReader& row) { return row.Text(); }));
+  if (jobs.empty()) {
+    return std::nullopt;
+  }
+  CLOISTER_ASSIGN_OR_RETURN(JobId other, JobId::Parse(jobs.front()));
+  return other;
+}
+
 absl::Status ExperimentTable::AddApproval(const ApprovalRow& row) {
   return database_
-      ->Execute("INSERT INTO approval (plan_digest, decision, person, comment, time_unix_ms) VALUES (?, ?, ?, ?, ?)",
-                {row.plan_digest, row.decision == ApprovalDecision::kApproved ? "approved" : "declined", row.person,
-                 row.comment, row.time_unix_ms})
+      ->Execute(
+          "INSERT INTO approval (job, plan_digest, decision, person, comment, time_unix_ms) VALUES (?, ?, ?, ?, ?, ?)",
+          {row.job.value(), row.plan_digest, row.decision == ApprovalDecision::kApproved ? "approved" : "declined",
+           row.person, row.comment, row.time_unix_ms})
       .status();
 }
 
-absl::StatusOr<std::optional<ApprovalRow>> ExperimentTable::NewestApproval(const Digest& plan_digest) const {
+absl::StatusOr<std::optional<ApprovalRow>> ExperimentTable::NewestApproval(const JobId& job,
+                                                                           const Digest& plan_digest) const {
   CLOISTER_ASSIGN_OR_RETURN(
       std::vector<ApprovalRow> rows,
       ReadRows<ApprovalRow>(
           database_->Query("SELECT plan_digest, decision, person, comment, time_unix_ms FROM approval "
-                           "WHERE plan_digest = ? ORDER BY id DESC LIMIT 1",
-                           {plan_digest}),
-          [](RowReader& row) {
+                           "WHERE job = ? AND plan_digest = ? ORDER BY id DESC LIMIT 1",
+                           {job.value(), plan_digest}),
+          [&job](RowReader& row) {
             ApprovalRow approval;
+            approval.job = job;
             approval.plan_digest = row.TakeDigest();
             approval.decision = row.Text() == "approved" ? ApprovalDecision::kApproved : ApprovalDecision::kDeclined;
             approval.person = row.Text();

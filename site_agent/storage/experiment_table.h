@@ -36,7 +36,8 @@ struct ExperimentRow {
 enum class ApprovalDecision { kApproved, kDeclined };
 
 struct ApprovalRow {
-  Digest plan_digest;
+  JobId job;           // a word is about one job: the same plan as another job is asked about again
+  Digest plan_digest;  // as it was read
   ApprovalDecision decision = ApprovalDecision::kDeclined;
   std::string person;
   std::string comment;
@@ -60,9 +61,12 @@ class ExperimentTable {
   // Newest first.
   absl::StatusOr<std::vector<ExperimentRow>> List() const;
 
-  // Append-only: the newest word about a plan counts.
+  // Another job with the same plan that this site has ever accepted, or a person here has declined.
+  absl::StatusOr<std::optional<JobId>> DecidedElsewhere(const Digest& plan_digest, const JobId& job) const;
+
+  // Append-only: the newest word about a job and its plan counts.
   absl::Status AddApproval(const ApprovalRow& row);
-  absl::StatusOr<std::optional<ApprovalRow>> NewestApproval(const Digest& plan_digest) const;
+  absl::StatusOr<std::optional<ApprovalRow>> NewestApproval(const JobId& job, const Digest& plan_digest) const;
 
  private:
   storage::Database* database_;

@@ -199,6 +199,15 @@ CREATE TABLE agent_fact (
 );
 )sql";
 
+// Words from before were about the plan alone; they stand for the job that was accepted with them, if one was.
+constexpr char kApprovalsOfJobs[] = R"sql(
+ALTER TABLE approval ADD COLUMN job TEXT NOT NULL DEFAULT '';
+UPDATE approval SET job = COALESCE((SELECT job FROM experiment WHERE experiment.plan_digest = approval.plan_digest
+  ORDER BY acceptance = x'', received_unix_ms LIMIT 1), '');
+DROP INDEX approval_of_plan;
+CREATE INDEX approval_of_job ON approval (job, plan_digest, id);
+)sql";
+
 }  // namespace
 
 const std::vector<storage::Migration>& SiteMigrations() {
@@ -209,6 +218,7 @@ const std::vector<storage::Migration>& SiteMigrations() {
       {"releases and sign-offs", kReleases},
       {"serving queue", kServing},
       {"progress", kProgress},
+      {"approvals of jobs", kApprovalsOfJobs},
   };
   return *kMigrations;
 }

@@ -58,7 +58,8 @@ std::string ProgressHtml(const PageContext& context, const std::vector<ProgressR
 // The two buttons under an experiment that waits, or nothing.
 std::string ApprovalForms(const PageContext& context, const ExperimentRow& row) {
   if (row.state == ExperimentState::kClosed) return "";
-  const std::vector<std::pair<std::string, std::string>> plan = {{"plan", row.plan_digest.hex()}};
+  const std::vector<std::pair<std::string, std::string>> plan = {{"job", row.job.value()},
+                                                                 {"plan", row.plan_digest.hex()}};
   const auto with = [&](const char* decision) {
     auto hidden = plan;
     hidden.emplace_back("decision", decision);

@@ -52,7 +52,10 @@ std::string Words(const HttpRequest& request, const std::string& name) {
 HttpResponse Approve(SiteStore* store, const Clock* clock, const HttpRequest& request) {
   const absl::StatusOr<Digest> plan = Digest::FromHex(Field(request, "plan"));
   if (!plan.ok()) return HttpResponse::Error(plan.status());
+  const absl::StatusOr<JobId> job = JobId::Parse(Field(request, "job"));
+  if (!job.ok()) return HttpResponse::Error(job.status());
   ApprovalRow row;
+  row.job = *job;
   row.plan_digest = *plan;
   row.decision = Field(request, "decision") == "approve" ? ApprovalDecision::kApproved : ApprovalDecision::kDeclined;
   row.person = request.user;

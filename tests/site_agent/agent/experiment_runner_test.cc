@@ -11,6 +11,7 @@
 #include "protocols/secagg/messages.h"
 #include "protocols/update/quantizer.h"
 #include "protocols/wire/message_bytes.h"
+#include "site_agent/storage/decisions.h"
 #include "tests/site_agent/agent/test_federation.h"
 
 namespace cloister::site {
@@ -84,6 +85,7 @@ TEST(ExperimentRunnerTest, WaitsForAPersonWhereThePolicySaysSo) {
   EXPECT_EQ(site.link.sent.size(), said);  // and it is not said again and again
 
   ApprovalRow approval;
+  approval.job = federation.job;
   approval.plan_digest = federation.plan_digest;
   approval.decision = ApprovalDecision::kApproved;
   approval.person = "Engineer";
@@ -128,6 +130,57 @@ TEST(ExperimentRunnerTest, ADatabaseThatIsNotWellRefusesNothing) {
   site.Step(federation.job, {federation.Offer()});
   ASSERT_NE(site.Last<wire::ExperimentAnswer>(), nullptr);
   EXPECT_TRUE(site.Last<wire::ExperimentAnswer>()->acceptance.has_value());
+}
+
+// The same sums once more, over one site fewer, would tell that site's: an approval is about one job.
+TEST(ExperimentRunnerTest, APlanIsRunASecondTimeOnlyAfterAnotherApproval) {
+  for (const bool manual : {true, false}) {
+    SCOPED_TRACE(manual ? "manual" : "automatic");
+    TestFederation federation;
+    SiteHarness& site = *federation.sites[0];
+    site.Kill();
+    if (manual) {
+      site.policy.replace(site.policy.find("automatic"), strlen("automatic"), "manual");
+    }
+    site.Start();
+    const auto decide = [&](const std::string& job, ApprovalDecision decision) {
+      ApprovalRow row;
+      row.job = JobId::Parse(job).value();
+      row.plan_digest = federation.plan_digest;
+      row.decision = decision;
+      row.person = "Engineer";
+      const absl::Status decided = DecideExperiment(&site.store(), row, "uid:0");
+      ASSERT_TRUE(decided.ok()) << decided;
+    };
+    const auto accepts = [&](const std::string& job) {
+      federation.job = JobId::Parse(job).value();
+      site.Step(federation.job, {federation.Offer()});
+      const wire::ExperimentAnswer* answer = site.Last<wire::ExperimentAnswer>();
+      return answer != nullptr && answer->job == federation.job && answer->acceptance.has_value();
+    };
+    EXPECT_EQ(accepts("job-1"), !manual);
+    decide("job-1", ApprovalDecision::kApproved);
+    EXPECT_TRUE(accepts("job-1"));
+
+    EXPECT_FALSE(accepts("job-2"));
+    EXPECT_EQ(RefusalOf(site), wire::RefusalReason::kNotApproved);
+    decide("job-1", ApprovalDecision::kApproved);  // said twice, still about the first job
+    site.Kill();
+    site.Start();
+    EXPECT_FALSE(accepts("job-2"));
+    EXPECT_TRUE(accepts("job-1")) << "asked again, it says the same";
+
+    ASSERT_TRUE(site.store().experiments().SetClosed(JobId::Parse("job-1").value(), "released", "").ok());
+    EXPECT_FALSE(accepts("job-2"));
+    decide("job-2", ApprovalDecision::kApproved);  // the honest second run
+    EXPECT_TRUE(accepts("job-2"));
+    EXPECT_FALSE(accepts("job-3"));
+    decide("job-3", ApprovalDecision::kDeclined);
+    EXPECT_FALSE(accepts("job-3"));
+    EXPECT_EQ(RefusalOf(site), wire::RefusalReason::kDeclined);
+    EXPECT_FALSE(accepts("job-4"));
+    EXPECT_EQ(RefusalOf(site), wire::RefusalReason::kNotApproved);
+  }
 }
 
 TEST(ExperimentRunnerTest, ASmallCohortIsRefusedAndAPacsThatIsDownIsWaitedFor) {

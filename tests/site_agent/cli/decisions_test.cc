@@ -36,12 +36,12 @@ TEST_F(DecisionsTest, ApproveShowsThePlanAsksAndAudits) {
   EXPECT_THAT(no.out, HasSubstr("Gates"));
   EXPECT_THAT(no.err, HasSubstr("Approve exactly this plan? [y/N]"));
   EXPECT_EQ(Run({"approve", "job-1"}, "").status, kFailed) << "the end of the input is a no";
-  EXPECT_FALSE(store().experiments().NewestApproval(offer.plan_digest)->has_value());
+  EXPECT_FALSE(store().experiments().NewestApproval(offer.job, offer.plan_digest)->has_value());
   EXPECT_THAT(AuditLog(), IsEmpty());
 
   const Shown yes = Run({"approve", "job-1", "--name", "Li Wei", "--comment", "in the board"}, "y\n");
   ASSERT_EQ(yes.status, kDone) << yes.err;
-  const auto approval = *store().experiments().NewestApproval(offer.plan_digest);
+  const auto approval = *store().experiments().NewestApproval(offer.job, offer.plan_digest);
   ASSERT_TRUE(approval.has_value());
   EXPECT_EQ(approval->decision, ApprovalDecision::kApproved);
   EXPECT_EQ(approval->person, "Li Wei");
@@ -57,12 +57,22 @@ TEST_F(DecisionsTest, APlanIsFoundByTheBeginningOfItsDigest) {
   Offer("job-2", "two");
   const std::string prefix = first.plan_digest.hex().substr(0, 8);
   ASSERT_EQ(Run({"decline", prefix, "--yes"}).status, kDone);
-  EXPECT_EQ((*store().experiments().NewestApproval(first.plan_digest))->decision, ApprovalDecision::kDeclined);
+  EXPECT_EQ((*store().experiments().NewestApproval(first.job, first.plan_digest))->decision,
+            ApprovalDecision::kDeclined);
   for (const std::string& unknown : {first.plan_digest.hex().substr(0, 3), std::string("job-9"), std::string("")}) {
     const Shown shown = Run({"approve", unknown, "--yes"});
     EXPECT_EQ(shown.status, kFailed) << unknown;
     EXPECT_THAT(shown.err, HasSubstr("cloister-site experiments")) << unknown;
   }
+}
+
+TEST_F(DecisionsTest, AWordIsAboutOneJobOfAPlan) {
+  const ExperimentRow first = Offer("job-1");
+  const ExperimentRow second = Offer("job-2");
+  ASSERT_EQ(first.plan_digest, second.plan_digest);
+  ASSERT_EQ(Run({"approve", "job-1", "--yes"}).status, kDone);
+  EXPECT_TRUE(store().experiments().NewestApproval(first.job, first.plan_digest)->has_value());
+  EXPECT_FALSE(store().experiments().NewestApproval(second.job, second.plan_digest)->has_value());
 }
 
 TEST_F(DecisionsTest, WhatHasBegunOrEndedIsNotDecidedAgain) {
