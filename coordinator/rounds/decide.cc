@@ -185,6 +185,24 @@ absl::StatusOr<Decision> DecideCandidates(const plan::Experiment& experiment, co
   return decision;
 }
 
+absl::StatusOr<std::vector<uint64_t>> TuningCounters(const plan::Experiment& experiment,
+                                                     const std::vector<plan::SumModel>& models,
+                                                     absl::Span<const uint64_t> totals, const std::string& member) {
+  const size_t size = plan::HistogramCounters(experiment);
+  const std::vector<plan::HistogramSlot> slots = plan::HistogramSlots(plan::SumKind::kValidate, models);
+  if (totals.size() != slots.size() * size) {
+    return absl::InvalidArgumentError(
+        fmt::format("validation: {} counters do not make {} histograms", totals.size(), slots.size()));
+  }
+  for (size_t slot = 0; slot < slots.size(); ++slot) {
+    if (slots[slot].split == plan::Split::kTuning && models[slots[slot].members.front()].id == member) {
+      const absl::Span<const uint64_t> counters = totals.subspan(slot * size, size);
+      return std::vector<uint64_t>(counters.begin(), counters.end());
+    }
+  }
+  return absl::InvalidArgumentError("validation: " + member + " is not among the candidates");
+}
+
 absl::StatusOr<OperatingPoint> ChooseOperatingPoint(const plan::Experiment& experiment,
                                                     absl::Span<const uint64_t> totals) {
   if (totals.size() != plan::HistogramCounters(experiment)) {

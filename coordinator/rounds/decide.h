@@ -42,11 +42,18 @@ absl::StatusOr<Decision> DecideCandidates(const plan::Experiment& experiment, co
 // Can the gates be decided at all? INVALID_ARGUMENT names the one that cannot.
 absl::Status CheckGates(const plan::Experiment& experiment);
 
+// The counters of the tuning histogram of `member`, alone, in the totals of a validation of `models`. INVALID_ARGUMENT:
+// the totals do not fit the models, or it is none of the candidates.
+absl::StatusOr<std::vector<uint64_t>> TuningCounters(const plan::Experiment& experiment,
+                                                     const std::vector<plan::SumModel>& models,
+                                                     absl::Span<const uint64_t> totals, const std::string& member);
+
 struct OperatingPoint {
   double threshold = 0;  // a score at or above it is positive
   std::string rule;      // in words, with what it gave on the tuning patients
 };
-// From the totals of the calibration. FAILED_PRECONDITION: not estimable, and why. INVALID_ARGUMENT: no histogram.
+// From the totals of the calibration, or TuningCounters of the only member. FAILED_PRECONDITION: not estimable, and
+// why. INVALID_ARGUMENT: no histogram.
 absl::StatusOr<OperatingPoint> ChooseOperatingPoint(const plan::Experiment& experiment,
                                                     absl::Span<const uint64_t> totals);
 

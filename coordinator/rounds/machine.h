@@ -13,7 +13,7 @@
 //   Training     | the sum of round r is finished                                       | Training r+1 | Validating
 //   Validating   | the sum is finished                                                  | Summarising
 //   Summarising  | every survivor's summary came, or deadline_ms passed                 | Deciding
-//   Deciding     | Decided with members (none: Failed)                                  | Calibrating
+//   Deciding     | Decided with members (none: Failed)                                  | Calibrating | Publishing
 //   Calibrating  | the sum is finished                                                  | Publishing
 //   Publishing   | Published                                                            | Released
 //   any          | AbortRequested (not once ended)                                      | Aborted

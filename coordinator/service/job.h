@@ -120,6 +120,8 @@ class Job {
 
   // ---- job_release.cc ----
   absl::Status DoDecideGates();
+  std::vector<plan::SumModel> ValidatedModels() const;
+  absl::StatusOr<std::vector<uint64_t>> EnsembleTuning() const;  // its histogram on the tuning split
   absl::Status DoPublish();
 
   const JobContext* const context_;

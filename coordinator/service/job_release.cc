@@ -41,11 +41,17 @@ absl::StatusOr<int> CountReleases(storage::Database& database, const std::string
 
 }  // namespace
 
+std::vector<plan::SumModel> Job::ValidatedModels() const {
+  std::vector<plan::SumModel> models;
+  for (const wire::ModelRef& model : SumModels(plan::SumKind::kValidate)) {
+    models.push_back({model.id, model.kind == wire::ModelKind::kBaseline, model.blob});
+  }
+  return models;
+}
+
 absl::Status Job::DoDecideGates() {
   Validation validation;
-  for (const wire::ModelRef& model : SumModels(plan::SumKind::kValidate)) {
-    validation.models.push_back({model.id, model.kind == wire::ModelKind::kBaseline, model.blob});
-  }
+  validation.models = ValidatedModels();
   CLOISTER_ASSIGN_OR_RETURN(StoredTotal total,
                             LoadTotal(*context_->database, stored_.job, plan::SumKind::kValidate, 1));
   validation.totals = std::move(total.counters);
@@ -69,10 +75,19 @@ absl::Status Job::DoDecideGates() {
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::vector<uint64_t>> Job::EnsembleTuning() const {
+  const std::vector<std::string>& members = machine_.members();
+  const plan::SumKind kind = members.size() == 1 ? plan::SumKind::kValidate : plan::SumKind::kCalibrate;
+  CLOISTER_ASSIGN_OR_RETURN(StoredTotal total, LoadTotal(*context_->database, stored_.job, kind, 1));
+  if (kind == plan::SumKind::kCalibrate) {
+    return std::move(total.counters);
+  }
+  return TuningCounters(experiment_, ValidatedModels(), total.counters, members.front());
+}
+
 absl::Status Job::DoPublish() {
-  CLOISTER_ASSIGN_OR_RETURN(const StoredTotal total,
-                            LoadTotal(*context_->database, stored_.job, plan::SumKind::kCalibrate, 1));
-  const absl::StatusOr<OperatingPoint> point = ChooseOperatingPoint(experiment_, total.counters);
+  CLOISTER_ASSIGN_OR_RETURN(const std::vector<uint64_t> tuning, EnsembleTuning());
+  const absl::StatusOr<OperatingPoint> point = ChooseOperatingPoint(experiment_, tuning);
   if (!point.ok()) {
     return Commit(WorkFailed{std::string(point.status().message())});
   }

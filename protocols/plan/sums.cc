@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "protocols/crypto/hash.h"
 
@@ -127,7 +128,17 @@ absl::Status CheckSum(const Experiment& experiment, const SumName& name, const s
     return CheckAtMost(name, baselines, experiment.sites.maximum, "baselines");
   }
   CLOISTER_RETURN_IF_ERROR(CheckAtMost(name, baselines, 0, "baselines"));
-  return CheckAtMost(name, global, experiment.ensemble.members, "members");
+  CLOISTER_RETURN_IF_ERROR(CheckAtMost(name, global, experiment.ensemble.members, "members"));
+  // One model alone, or one and itself, is a vector that the validation has added up already.
+  std::set<Digest> different;
+  for (const SumModel& model : models) {
+    different.insert(model.blob);
+  }
+  return different.size() >= 2 && different.size() == models.size()
+             ? absl::OkStatus()
+             : absl::InvalidArgumentError(fmt::format("calibrate: {} different models of {}; only an ensemble of two "
+                                                      "or more, each once, is calibrated",
+                                                      different.size(), models.size()));
 }
 
 secagg::SumParams SumParamsOf(const Experiment& experiment, const Digest& plan, const SumName& name,

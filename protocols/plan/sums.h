@@ -96,7 +96,7 @@ struct SumName {
 // Is this one of the plan's sums? A site takes part in no other: the same patients added up once more, over a smaller
 // roster, would tell the difference. TRAIN: rounds 1 to algorithm.rounds, of the one global model, in round 1 the
 // initial one. VALIDATE and CALIBRATE: round 1 only; at most as many candidates, members and baselines as the plan has.
-// INVALID_ARGUMENT: it is not, and why.
+// CALIBRATE: of two members or more, all different. INVALID_ARGUMENT: it is not, and why.
 absl::Status CheckSum(const Experiment& experiment, const SumName& name, const std::vector<SumModel>& models);
 
 // The parameters that every party of the sum derives. `plan` is the SHA-256 of the plan's document. Who may be in the

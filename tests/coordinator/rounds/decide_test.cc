@@ -152,6 +152,19 @@ TEST_F(DecideTest, TheOperatingPointSeparatesTheClasses) {
             "greatest sensitivity + specificity - 1; on 100 tuning cases: sensitivity 0.90, specificity 0.90");
 }
 
+TEST_F(DecideTest, TheTuningHistogramOfOneCandidateIsInTheValidation) {
+  const auto counters = [&](const char* member) {
+    return TuningCounters(experiment_, validation_.models, validation_.totals, member);
+  };
+  EXPECT_EQ(*counters("round-2"), Histogram(4));
+  EXPECT_EQ(*counters("round-3"), Histogram(6));
+  for (const char* none : {"baseline-a", "round-1"}) {
+    EXPECT_EQ(counters(none).status().code(), absl::StatusCode::kInvalidArgument) << none;
+  }
+  validation_.totals.pop_back();
+  EXPECT_EQ(counters("round-2").status().code(), absl::StatusCode::kInvalidArgument);
+}
+
 TEST_F(DecideTest, OneClassHasNoOperatingPoint) {
   const auto point = ChooseOperatingPoint(experiment_, Histogram(0, 0));
   EXPECT_EQ(point.status().code(), absl::StatusCode::kFailedPrecondition);

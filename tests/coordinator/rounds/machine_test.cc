@@ -3,6 +3,7 @@
 
 #include <absl/strings/str_join.h>
 #include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/coordinator/rounds/transcript.h"
@@ -136,7 +137,7 @@ d: nothing (working)
 > summary d
 ! decide gates
 = the gates are being decided
-> decide round-1
+> decide round-2 round-1
 - members chosen
 - calibration starts
 = calibration, ADVERTISE: 0 of 4 sites answered; waiting for a, b, c, d
@@ -818,6 +819,29 @@ d: ADVERTISE of training round 2 (dropped)
 ! close ADVERTISE of training round 2
 = training round 2, ADVERTISE: closing
 )");
+}
+
+// A second sum of the same vector over the sites that are still there would tell the histogram of one that is not.
+TEST(MachineTest, OneMemberIsNotAddedUpAgain) {
+  std::string commands = "> accept a\n> accept b\n> accept c\n> accept d\n> wait 10s\n";
+  for (int sum = 0; sum < 2; ++sum) {  // training, validation
+    for (int phase = 0; phase < 4; ++phase) {
+      commands += "> answer a b c d\n> close a b c d\n";
+    }
+    commands += "> enough a\n> close\n> finish\n";
+  }
+  commands += "> wait 10s\n> decide round-1\n> publish chest-1\n";
+  const std::string transcript = RunTranscript(Plan(), commands);
+  EXPECT_THAT(transcript, testing::EndsWith(R"(
+> decide round-1
+- members chosen
+! publish release
+= the release is being signed
+> publish chest-1
+- released: chest-1
+= released: chest-1; not yet answered by a, b, c, d
+)"));
+  EXPECT_THAT(transcript, testing::Not(testing::HasSubstr("calibration")));
 }
 
 TEST(MachineTest, NoCandidateNoRelease) {

@@ -158,6 +158,12 @@ TEST(SumsTest, OnlyThePlansOwnSumsAreAllowed) {
   EXPECT_FALSE(allowed(SumKind::kCalibrate, 2, 2, 0));
   EXPECT_FALSE(allowed(SumKind::kCalibrate, 1, 3, 0));
   EXPECT_FALSE(allowed(SumKind::kCalibrate, 1, 1, 1));
+  // What the validation has added up already: one model alone, or one and itself.
+  EXPECT_FALSE(allowed(SumKind::kCalibrate, 1, 0, 0));
+  EXPECT_FALSE(allowed(SumKind::kCalibrate, 1, 1, 0));
+  const SumModel one = {RoundModelId(1), false, crypto::Sha256("one")};
+  const SumModel copy = {RoundModelId(2), false, one.blob};
+  EXPECT_FALSE(CheckSum(plan, {{}, SumKind::kCalibrate, 1, 0}, {one, copy}).ok());
 
   plan.model.initial_model = crypto::Sha256("another");
   EXPECT_FALSE(allowed(SumKind::kTrain, 1, 1, 0));

@@ -451,6 +451,7 @@ TEST(ExperimentRunnerTest, TakesPartInNoSumThatThePlanDoesNotHave) {
     refuses(wire::SumKind::kCalibrate, round, {global});
   }
   refuses(wire::SumKind::kTrain, 2, {global, global});
+  refuses(wire::SumKind::kCalibrate, 1, {global});  // the validation's tuning histogram again
   EXPECT_EQ(site.Runs("train"), 0);
   EXPECT_EQ(site.Runs("validate"), 0);
 }
