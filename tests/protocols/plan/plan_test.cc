@@ -99,8 +99,9 @@ TEST(ExperimentTest, WhatASitesWorkerWouldNotTakeIsNoPlan) {
   const auto error = [](const std::string& more) {
     return std::string(Parse(Replaced(kExperiment, "rounds: 8,", "rounds: 8, " + more + ",")).status().message());
   };
-  EXPECT_EQ(error("batch_size: 1"), "e.yaml:5:46: 'batch_size' must be a whole number from 2 to 4096");
-  EXPECT_EQ(error("baseline_epochs: 10001"), "e.yaml:5:51: 'baseline_epochs' must be a whole number from 1 to 10000");
+  EXPECT_EQ(error("batch_size: 1"), "e.yaml:5:50: 'batch_size' must be a whole number from 2 to 4096, not '1'");
+  EXPECT_EQ(error("baseline_epochs: 10001"),
+            "e.yaml:5:55: 'baseline_epochs' must be a whole number from 1 to 10000, not '10001'");
   const auto longest = Parse(Replaced(kExperiment, "rounds: 8,", "rounds: 10000, local_epochs: 1000,"));
   ASSERT_TRUE(longest.ok()) << longest.status();
   EXPECT_EQ(longest->algorithm.baseline_epochs, 10'000);
