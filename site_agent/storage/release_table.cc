@@ -136,6 +136,39 @@ absl::Status ReleaseTable::Activate(const ReleaseId& release, const std::string&
   return transaction.Commit();
 }
 
+absl::StatusOr<std::optional<ReleaseId>> ReleaseTable::RollBack(const ReleaseId& release, const std::string& detail,
+                                                                int64_t now_unix_ms) {
+  CLOISTER_ASSIGN_OR_RETURN(storage::Transaction transaction, database_->Begin());
+  CLOISTER_ASSIGN_OR_RETURN(
+      const int64_t changed,
+      transaction.Execute("UPDATE release SET state = 'rolled_back', detail = ?, updated_unix_ms = ? "
+                          "WHERE release = ? AND state = 'active'",
+                          {detail, now_unix_ms, release.value()}));
+  if (changed == 0) {
+    return absl::FailedPreconditionError(fmt::format("release {} is not active", release.value()));
+  }
+  CLOISTER_ASSIGN_OR_RETURN(
+      const std::vector<ReleaseRow> before,
+      ReadRows<ReleaseRow>(
+          transaction.Query(fmt::format("SELECT {} FROM release WHERE state = 'superseded' "
+                                        "AND task = (SELECT task FROM release WHERE release = ?) "
+                                        "ORDER BY updated_unix_ms DESC, received_unix_ms DESC, release LIMIT 1",
+                                        kColumns),
+                            {release.value()}),
+          Read));
+  std::optional<ReleaseId> in_use;
+  if (!before.empty()) {
+    in_use = before.front().release;  // a clinician had signed it
+    CLOISTER_RETURN_IF_ERROR(
+        transaction
+            .Execute("UPDATE release SET state = 'active', detail = ?, updated_unix_ms = ? WHERE release = ?",
+                     {"in use again after a rollback", now_unix_ms, in_use->value()})
+            .status());
+  }
+  CLOISTER_RETURN_IF_ERROR(transaction.Commit());
+  return in_use;
+}
+
 absl::StatusOr<ReleaseRow> ReleaseTable::Get(const ReleaseId& release) const {
   return ReadOne<ReleaseRow>(
       database_->Query(fmt::format("SELECT {} FROM release WHERE release = ?", kColumns), {release.value()}),

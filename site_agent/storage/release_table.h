@@ -67,6 +67,10 @@ class ReleaseTable {
                          const std::string& numbers);
   // Makes it the active release of its task and the one before superseded, or neither.
   absl::Status Activate(const ReleaseId& release, const std::string& detail, int64_t now_unix_ms);
+  // Takes the active release out of use and puts the one it superseded last back into use, or neither. Which one is in
+  // use now; nullopt: none was before. FAILED_PRECONDITION: `release` is not active.
+  absl::StatusOr<std::optional<ReleaseId>> RollBack(const ReleaseId& release, const std::string& detail,
+                                                    int64_t now_unix_ms);
 
   absl::StatusOr<ReleaseRow> Get(const ReleaseId& release) const;
   absl::StatusOr<std::vector<ReleaseRow>> List() const;    // newest first
