@@ -61,6 +61,7 @@ absl::StatusOr<Policy> ParsePolicy(const std::string& text, const std::string& f
   policy.serving_allowed = root.OneOf("serving", {"allowed", "never"}, "never") == "allowed";
   StrictYaml gate = root.Map("release_gate", false);
   policy.minimum_auc = gate.Real("minimum_auc", 0, 1, 0.0);
+  policy.require_decided_gate = gate.Bool("require_decided", false);
   CLOISTER_RETURN_IF_ERROR(root.Finish());
   return policy;
 }

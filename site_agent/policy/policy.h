@@ -35,7 +35,8 @@ struct Policy {
   HoursOfWork hours;
   BaselineSharing share_local_baseline = BaselineSharing::kNever;
   bool serving_allowed = false;
-  double minimum_auc = 0;  // of a release on this site's test patients, for the site's own gate; 0: no bound
+  double minimum_auc = 0;             // of a release on this site's test patients, for the site's own gate; 0: no bound
+  bool require_decided_gate = false;  // a gate that cannot be decided at this site counts as failed
 };
 
 // Reads the YAML of a policy file. INVALID_ARGUMENT: "file:line:column: ...". A key that is left out takes the value

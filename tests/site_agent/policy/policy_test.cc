@@ -52,7 +52,7 @@ TEST(PolicyTest, ReadsEveryKey) {
       "hours: {from: \"18:30\", to: \"07:00\"}\n"
       "share_local_baseline: sealed\n"
       "serving: allowed\n"
-      "release_gate: {minimum_auc: 0.7}\n",
+      "release_gate: {minimum_auc: 0.7, require_decided: true}\n",
       "policy.yaml");
   ASSERT_TRUE(policy.ok()) << policy.status();
   EXPECT_EQ(policy->allowed_tasks, std::vector<std::string>{"chest_pneumonia"});
@@ -64,6 +64,7 @@ TEST(PolicyTest, ReadsEveryKey) {
   EXPECT_EQ(policy->share_local_baseline, BaselineSharing::kSealed);
   EXPECT_TRUE(policy->serving_allowed);
   EXPECT_DOUBLE_EQ(policy->minimum_auc, 0.7);
+  EXPECT_TRUE(policy->require_decided_gate);
 }
 
 TEST(PolicyTest, AnEmptyFileAllowsNothing) {
