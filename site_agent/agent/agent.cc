@@ -136,6 +136,7 @@ struct Agent::Wiring {
         loops.push_back(experiment->loop.get());
       }
       loops.push_back(release_loop.get());
+      loops.push_back(sign_off_loop.get());
     }
     for (Loop* loop : loops) {
       if (loop != nullptr) {
@@ -202,6 +203,11 @@ struct Agent::Wiring {
       offers = release_offers;
     }
     releases.Step(offers, stop);
+  }
+
+  // A rollback and the sign of life must not wait for a coordinator that is away.
+  void StepSignOffs() {
+    releases.ApplySignOffs();
     if (parts.clock->Now() - heartbeat >= absl::Seconds(5)) {
       heartbeat = parts.clock->Now();
       (void)parts.store->progress().SetFact("heartbeat_unix_ms", std::to_string(absl::ToUnixMillis(heartbeat)));
@@ -223,8 +229,9 @@ struct Agent::Wiring {
   std::mutex mutex;
   std::map<JobId, std::unique_ptr<Experiment>> experiments;  // guarded by mutex
   std::vector<wire::ReleaseOffer> release_offers;            // guarded by mutex
-  absl::Time heartbeat = absl::InfinitePast();
+  absl::Time heartbeat = absl::InfinitePast();               // of the sign-off loop
   std::unique_ptr<Loop> release_loop;
+  std::unique_ptr<Loop> sign_off_loop;
   std::unique_ptr<Loop> serving_loop;
   std::unique_ptr<WorkPuller> puller;
 
@@ -256,6 +263,7 @@ void Agent::Start() {
   {
     std::lock_guard lock(wiring.mutex);
     wiring.release_loop = std::make_unique<Loop>(wiring.stop, [&wiring] { wiring.StepReleases(); });
+    wiring.sign_off_loop = std::make_unique<Loop>(wiring.stop, [&wiring] { wiring.StepSignOffs(); });
     wiring.serving_loop = std::make_unique<Loop>(wiring.stop, [&wiring] { wiring.serving.Step(wiring.stop); });
   }
   wiring.puller = std::make_unique<WorkPuller>(
@@ -269,7 +277,7 @@ void Agent::Stop() {
   if (wiring.puller != nullptr) {
     wiring.puller->Stop();
   }
-  for (Loop* loop : {wiring.release_loop.get(), wiring.serving_loop.get()}) {
+  for (Loop* loop : {wiring.release_loop.get(), wiring.sign_off_loop.get(), wiring.serving_loop.get()}) {
     if (loop != nullptr) {
       loop->Join();
     }

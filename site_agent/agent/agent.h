@@ -1,8 +1,9 @@
 #pragma once
 // SPDX-License-Identifier: Apache-2.0
 // The site agent: wires the desks together and runs them. One thread per experiment with open work, one for releases,
-// one for serving, the puller's, and the lanes of long work; each loop wakes when there is new work, when something
-// finished, and once a second, so that what people write into the database counts soon.
+// one for sign-offs (which never waits for the network), one for serving, the puller's, and the lanes of long work;
+// each loop wakes when there is new work, when something finished, and once a second, so that what people write into
+// the database counts soon.
 
 #include <memory>
 #include <set>

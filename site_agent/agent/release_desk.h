@@ -1,8 +1,10 @@
 #pragma once
 // SPDX-License-Identifier: Apache-2.0
 // Releases at this site: verify, re-validate on our own held-out patients, write the report, wait for a clinician's
-// sign-off, activate, roll back. Sign-offs are rows that the command line and the portal write; this looks for them at
-// every step. Level-triggered; used by one thread at a time.
+// sign-off, activate, roll back. Sign-offs are rows that the command line and the portal write. Level-triggered, in two
+// halves that may run at the same time on one thread each: Step talks to the coordinator and may wait for it for ever,
+// ApplySignOffs never does. They share nothing but the store: Step decides about offered releases, ApplySignOffs about
+// those in every later state.
 
 #include <map>
 #include <set>
@@ -17,36 +19,52 @@ class ReleaseDesk {
  public:
   explicit ReleaseDesk(const SiteContext* site) : site_(site) {}
 
-  // `offers`: every release the coordinator lists as open for this site.
+  // `offers`: every release the coordinator lists as open for this site. Verifies and validates them, and tells the
+  // coordinator what became of all releases.
   void Step(const std::vector<wire::ReleaseOffer>& offers, const transport::StopSource& stop);
+  // Acts on what people decided.
+  void ApplySignOffs();
 
  private:
-  // A verified manifest with what it is validated on.
+  // A genuine manifest with what it is validated on.
   struct Verified {
     plan::ReleaseManifest manifest;
     plan::Experiment plan;
     FrozenCohort cohort;
   };
+  struct Scored {
+    std::optional<ValidationResult> result;  // nullopt: is being computed
+    bool has_local_only = false;
+    std::string model_invalid;  // why the release's model cannot be used
+  };
+  // What stands in the way of a release for now.
+  struct Problem {
+    std::string text;
+    absl::Time again;
+  };
 
   void Look(const wire::ReleaseOffer& offer, const transport::StopSource& stop);
-  absl::StatusOr<plan::ReleaseManifest> Verify(const wire::ReleaseOffer& offer) const;
+  // DATA_LOSS: not genuine, for good: signature, digest or content do not hold. UNAVAILABLE: this site cannot tell now.
+  absl::Status Verify(const wire::ReleaseOffer& offer) const;
   absl::StatusOr<Verified> Load(const ReleaseRow& row) const;
   // OK: validated, or not ready yet.
   absl::Status Validate(const ReleaseRow& row, const transport::StopSource& stop);
-  absl::Status WriteReport(const ReleaseRow& row, const Verified& release, const ValidationResult& scores,
-                           bool has_local_only, ReleaseReport* report) const;
-  absl::StatusOr<std::optional<ValidationResult>> Scores(const Verified& release, bool* has_local_only,
-                                                         const transport::StopSource& stop);
-  void ApplySignOff(const ReleaseRow& row, const transport::StopSource& stop);
-  void RenderSigned(const ReleaseRow& row, const transport::StopSource& stop);
-  void RollBack(const ReleaseRow& row, const SignOffRow& by);
+  // Of models that are here. `with_local_only`: beside the site's own, where there is one.
+  absl::StatusOr<Scored> Score(const Verified& release, bool with_local_only) const;
+  absl::StatusOr<ReleaseReport> WriteReport(const ReleaseRow& row, const Verified& release, const Scored& scored) const;
+  void ApplySignOff(const ReleaseId& release);
+  // Of a release that is not in use.
+  absl::Status Decide(const ReleaseRow& row, const SignOffRow& by) const;
+  absl::Status RollBack(const ReleaseRow& row, const SignOffRow& by) const;
   void Tell(const ReleaseId& release, const transport::StopSource& stop);
 
   const SiteContext* site_;
+  // Of Step:
   std::set<ReleaseId> listed_;  // open at the coordinator
   std::map<ReleaseId, std::pair<ReleaseState, absl::Time>> told_;
-  std::map<ReleaseId, absl::Time> again_;  // when a failed validation is tried again
-  bool first_ = true;
+  std::map<ReleaseId, Problem> unvalidated_;
+  // Of ApplySignOffs:
+  std::map<ReleaseId, Problem> undecided_;
 };
 
 }  // namespace cloister::site

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 
 #include <nlohmann/json.hpp>
@@ -151,7 +152,7 @@ std::string ThresholdRuleOf(const plan::EnsembleRule& rule) {
 }
 
 std::string NumbersJson(const SiteConfig& config, const ReleaseEvidence& evidence,
-                        const std::vector<eval::ReportedGate>& gates, bool passed) {
+                        const std::vector<eval::ReportedGate>& gates, eval::Outcome outcome) {
   const plan::ReleaseManifest& manifest = *evidence.manifest;
   const CohortReport& cohort = evidence.cohort->report;
   const double threshold = manifest.operating_point;
@@ -182,8 +183,35 @@ std::string NumbersJson(const SiteConfig& config, const ReleaseEvidence& evidenc
                 {"sensitivity", EstimateJson(Measure("sensitivity", evidence.cases, threshold))},
                 {"specificity", EstimateJson(Measure("specificity", evidence.cases, threshold))}}},
               {"gates", judged},
-              {"gate_passed", passed}}
+              {"gate", eval::OutcomeCode(outcome)},
+              {"gate_passed", outcome == eval::Outcome::kPass}}
       .dump();
+}
+
+// The first gate with this outcome, with its reason; "" when there is none.
+std::string FirstWith(eval::Outcome outcome, const std::vector<eval::ReportedGate>& gates) {
+  const auto found = std::find_if(gates.begin(), gates.end(), [outcome](const eval::ReportedGate& gate) {
+    return gate.verdict.outcome == outcome;
+  });
+  return found == gates.end() ? "" : fmt::format("{}: {}", eval::GateInWords(found->gate), found->verdict.reason);
+}
+
+// This site's gates as one verdict.
+void Conclude(const Policy& policy, const std::vector<eval::ReportedGate>& gates, ReleaseReport* report) {
+  const std::string failed = FirstWith(eval::Outcome::kFail, gates);
+  const std::string undecided = FirstWith(eval::Outcome::kNotEstimable, gates);
+  if (!failed.empty()) {
+    report->gate = eval::Outcome::kFail;
+    report->gate_detail = failed;
+  } else if (!undecided.empty()) {
+    report->gate = policy.require_decided_gate ? eval::Outcome::kFail : eval::Outcome::kNotEstimable;
+    report->gate_detail =
+        fmt::format("this site's own gate could not be decided here{}: {}",
+                    policy.require_decided_gate ? ", which its policy counts as failed" : "", undecided);
+  } else {
+    report->gate = eval::Outcome::kPass;
+    report->gate_detail = gates.empty() ? "no gate is decided here" : "this site's gates hold";
+  }
 }
 
 }  // namespace
@@ -193,6 +221,8 @@ absl::StatusOr<ReleaseReport> MakeReleaseReport(const SiteConfig& config, const 
   const plan::ReleaseManifest& manifest = *evidence.manifest;
   const plan::Task& task = manifest.task;
   CLOISTER_ASSIGN_OR_RETURN(const std::vector<eval::ReportedGate> gates, JudgeHere(policy, evidence));
+  ReleaseReport result;
+  Conclude(policy, gates, &result);
 
   eval::ReportInput input;
   input.site_name = config.name;
@@ -231,28 +261,16 @@ absl::StatusOr<ReleaseReport> MakeReleaseReport(const SiteConfig& config, const 
   from.sites = static_cast<int>(manifest.sites.size());
   from.code_version = evidence.code_version;
   from.generated_utc = evidence.generated_utc;
+  from.more.emplace_back(eval::LocalText{"this site's own gate", "本院验收条件"}, result.gate_detail);
   from.more.emplace_back(eval::LocalText{"operating point", "工作点"}, manifest.operating_point_rule);
   for (const plan::ReleaseMember& member : manifest.members) {
     from.more.emplace_back(eval::LocalText{"member " + member.id, "成员 " + member.id}, member.model.hex());
   }
   CLOISTER_ASSIGN_OR_RETURN(eval::Report report, eval::MakeReport(input));
 
-  ReleaseReport result;
   result.html = std::move(report.html);
   result.json = std::move(report.json);
-  result.gate_passed = true;
-  for (const eval::ReportedGate& gate : gates) {
-    if (gate.verdict.outcome == eval::Outcome::kFail) {
-      result.gate_passed = false;
-      result.gate_detail = fmt::format("{}: {}", eval::GateInWords(gate.gate), gate.verdict.reason);
-      break;
-    }
-  }
-  if (result.gate_passed) {
-    result.gate_detail =
-        gates.empty() ? "no gate is decided here" : "this site's gates hold, or cannot be estimated here";
-  }
-  result.numbers = NumbersJson(config, evidence, gates, result.gate_passed);
+  result.numbers = NumbersJson(config, evidence, gates, result.gate);
   return result;
 }
 

@@ -31,9 +31,9 @@ struct ReleaseEvidence {
 struct ReleaseReport {
   std::string html;
   std::string json;
-  std::string numbers;  // JSON, one object: what `cloister-site report --json` prints
-  bool gate_passed = false;
-  std::string gate_detail;  // one line for people
+  std::string numbers;                                // JSON, one object: what `cloister-site report --json` prints
+  eval::Outcome gate = eval::Outcome::kNotEstimable;  // of all gates decided here; only kFail forbids to sign
+  std::string gate_detail;                            // one line for people
 };
 
 // Codes as eval::MakeReport.

@@ -213,7 +213,16 @@ absl::StatusOr<std::vector<std::filesystem::path>> ServingDesk::WriteResults(con
 
 void ServingDesk::Answer(const ServingStudyRow& study, const transport::StopSource& stop) {
   const absl::StatusOr<Policy> policy = site_->policy();
-  if (!policy.ok() || !policy->serving_allowed) {
+  if (!policy.ok()) {
+    // Says nothing about serving: the study stays as it is until the file can be read again.
+    if (const std::string problem = TextOf(policy.status()); problem != policy_problem_) {
+      policy_problem_ = problem;
+      site_->Tell("", "studies wait, the policy file cannot be used: " + problem);
+    }
+    return;
+  }
+  policy_problem_.clear();
+  if (!policy->serving_allowed) {
     Finish(study, ServingState::kIgnored, "", "SERVING_NOT_ALLOWED", "the policy file does not allow serving");
     return;
   }

@@ -52,6 +52,7 @@ class ServingDesk {
   const SiteContext* site_;
   ResultSink* sink_;
   Options options_;
+  std::string policy_problem_;  // why the policy file could not be read, once said
 };
 
 }  // namespace cloister::site

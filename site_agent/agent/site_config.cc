@@ -55,7 +55,8 @@ approval: manual                   # manual: a person runs cloister-site approve
 # hours: {from: "18:00", to: "07:00"}
 share_local_baseline: never        # sealed: the other hospitals of a study, not the coordinator, may test our local model
 serving: allowed                   # allowed: answer new studies once a release is signed; never
-release_gate: {minimum_auc: 0.0}   # of a release, on this site's test patients
+# A release, on this site's test patients; require_decided: a gate that they are too few to decide has failed
+release_gate: {minimum_auc: 0.0, require_decided: false}
 )yaml";
 
 }  // namespace

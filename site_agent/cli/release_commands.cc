@@ -72,12 +72,16 @@ absl::StatusOr<int> Sign(Session& session, const ReleaseOptions& options, SignOf
   row.role = options.role;
   row.comment = options.comment;
   row.time_unix_ms = session.NowUnixMs();
+  const absl::StatusOr<ReleaseRow> release = store->releases().Get(row.release);  // as the person found it
   const absl::Status status = DecideRelease(store.get(), row, Account());
   if (absl::IsNotFound(status)) {
     return absl::NotFoundError(
         fmt::format("release {} was not offered to this site; cloister-site releases lists them", options.release));
   }
   CLOISTER_RETURN_IF_ERROR(status);
+  if (decision == SignOffDecision::kAccept && release.ok()) {
+    session.out() << fmt::format("validated here: {}\n", Printable(release->detail));
+  }
   CLOISTER_ASSIGN_OR_RETURN(const AgentLife agent, ReadAgentLife(store->progress(), session.NowUnixMs()));
   session.out() << fmt::format(
       "{} of {} by {}, recorded; {}\n", SignOffDecisionName(decision), options.release, Printable(options.person),

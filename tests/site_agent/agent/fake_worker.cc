@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stands in for cloister-worker in the agent's tests: keeps its contract without LibTorch or pixels. A "film" is a text
 // file; one that says BAD is rejected. Training moves every weight by an amount that follows from the job, so that a
-// sum can be checked; scores follow from the labels. Each run adds a line to CLOISTER_FAKE_LOG.
+// sum can be checked; scores follow from the labels, and with CLOISTER_FAKE_MISS every second positive is missed. Each
+// run adds a line to CLOISTER_FAKE_LOG.
 
 #include <unistd.h>
 
@@ -76,9 +77,12 @@ int Validate(const Json& job) {
   for (const Json& model : job["models"]) {
     Json list = Json::array();
     int i = 0;
+    int positives = 0;
     for (const Json& one : job["cases"]) {
       const double noise = 0.05 * (i++ % 7);
-      list.push_back(one["label"].get<int>() == 1 ? 0.6 + noise : 0.4 - noise);
+      const bool positive = one["label"].get<int>() == 1;
+      const bool missed = positive && positives++ % 2 == 1 && getenv("CLOISTER_FAKE_MISS") != nullptr;
+      list.push_back(missed ? 0.25 : positive ? 0.6 + noise : 0.4 - noise);
     }
     scores[model["id"].get<std::string>()] = list;
   }

@@ -58,23 +58,25 @@ void FakePacs::Add(int number, bool positive, const std::string& content) {
   labels_ += fmt::format("{},{}\n", study.row.accession_number, positive ? "pneumonia" : "normal");
 }
 
+absl::Status FakeLink::Reach(const transport::StopSource& stop) const {
+  while (away && !stop.WaitFor(absl::Milliseconds(20))) {
+  }
+  return cut || away ? absl::CancelledError("killed while sending") : absl::OkStatus();
+}
+
 absl::StatusOr<wire::Work> FakeLink::PullWork(uint64_t, absl::Duration, const transport::StopSource&) {
   return absl::UnimplementedError("the test hands work over itself");
 }
 
-absl::Status FakeLink::Submit(const wire::SiteMessage& message, const transport::StopSource&) {
-  if (cut) {
-    return absl::CancelledError("killed while sending");
-  }
+absl::Status FakeLink::Submit(const wire::SiteMessage& message, const transport::StopSource& stop) {
+  CLOISTER_RETURN_IF_ERROR(Reach(stop));
   sent.push_back(message);
   return absl::OkStatus();
 }
 
 absl::Status FakeLink::Upload(const wire::BlobHeader& header, const std::filesystem::path& file,
-                              const transport::StopSource&) {
-  if (cut) {
-    return absl::CancelledError("killed while sending");
-  }
+                              const transport::StopSource& stop) {
+  CLOISTER_RETURN_IF_ERROR(Reach(stop));
   CLOISTER_ASSIGN_OR_RETURN(Bytes bytes, ReadFile(file));
   if (crypto::Sha256(bytes) != header.digest || bytes.size() != header.size_bytes) {
     return absl::DataLossError("not what the header says");
@@ -203,6 +205,7 @@ void SiteHarness::StepReleases(const std::vector<wire::ReleaseOffer>& offers) {
   static int marker = 0;
   for (int i = 0; i < 3; ++i) {
     running->releases.Step(offers, stop);
+    running->releases.ApplySignOffs();
     const std::string key = fmt::format("release-marker/{}", marker++);
     while (
         !running->background.Ensure(kTrainingLane, key, [](const transport::StopSource&) { return absl::OkStatus(); })

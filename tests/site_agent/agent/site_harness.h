@@ -53,10 +53,14 @@ class FakeLink final : public CoordinatorLink {
   absl::Status Download(const Digest& digest, uint64_t most_bytes, storage::BlobStore* store,
                         const transport::StopSource& stop) override;
 
+  // Waits while the coordinator is away. CANCELLED: `stop`, or cut.
+  absl::Status Reach(const transport::StopSource& stop) const;
+
   std::vector<wire::SiteMessage> sent;
   std::map<Digest, Bytes> uploaded;
   std::map<Digest, Bytes>* published = nullptr;
-  bool cut = false;  // nothing gets through any more: CANCELLED, as when the agent is killed while it sends
+  bool cut = false;   // nothing gets through any more: CANCELLED, as when the agent is killed while it sends
+  bool away = false;  // the coordinator is not there: everything waits for it
 };
 
 class SiteHarness {

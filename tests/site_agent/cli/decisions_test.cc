@@ -148,7 +148,9 @@ TEST_F(DecisionsTest, AnUnknownReleaseIsSaidSo) {
 TEST_F(DecisionsTest, ReleasesAsATableAndAsJson) {
   EXPECT_THAT(Run({"releases"}).out, HasSubstr("No release"));
   AddRelease("rel-1", ReleaseState::kVerified);
-  ASSERT_EQ(Sign("rel-1", "accept").status, kDone);
+  const Shown signing = Sign("rel-1", "accept");
+  ASSERT_EQ(signing.status, kDone);
+  EXPECT_THAT(signing.out, HasSubstr("validated here: a detail"));
   EXPECT_THAT(Run({"releases"}).out, HasSubstr("/r/report.html"));
   const nlohmann::json list = Run({"releases", "--json"}).Json();
   ASSERT_EQ(list.size(), 1u);
