@@ -5,6 +5,9 @@
 #include <fmt/format.h>
 #include <sys/file.h>
 
+#include <algorithm>
+#include <chrono>
+#include <optional>
 #include <set>
 
 #include "protocols/base/descriptor.h"
@@ -19,6 +22,9 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr uint64_t kMaxPreparedJson = uint64_t{256} << 20;
+constexpr char kDecodingFile[] = "decoding";  // in the job folder: the case the worker is at
+constexpr size_t kMostKillers = 20;           // in one build, each costs a run of the worker
+constexpr std::chrono::minutes kHeldLong{1};  // a run that ended over its time was held by one image
 
 // Held while it lives.
 absl::StatusOr<Descriptor> LockCohorts(const std::filesystem::path& data, const transport::StopSource& stop) {
@@ -71,6 +77,34 @@ WorkerJob PrepareJob(const plan::Task& task, const CohortDraft& draft) {
   return job;
 }
 
+// The case that was at work when the worker ended, where the case is the likely reason.
+std::optional<std::string> KillerOf(const std::filesystem::path& folder, const WorkerError& error,
+                                    const CohortDraft& draft) {
+  const std::filesystem::path path = folder / kDecodingFile;
+  switch (error.failure) {
+    case WorkerFailure::kCrashed:
+    case WorkerFailure::kOutOfMemory:
+    case WorkerFailure::kInternal:
+      break;
+    case WorkerFailure::kTimedOut: {
+      std::error_code failed;
+      const auto since = std::filesystem::last_write_time(path, failed);
+      if (failed || std::filesystem::file_time_type::clock::now() - since < kHeldLong) {
+        return std::nullopt;  // many images, not one
+      }
+      break;
+    }
+    default:
+      return std::nullopt;
+  }
+  const absl::StatusOr<Bytes> id = ReadFile(path, 64);
+  const auto is_it = [&](const DraftCase& one) { return one.id == *id; };
+  if (!id.ok() || std::none_of(draft.cases.begin(), draft.cases.end(), is_it)) {
+    return std::nullopt;
+  }
+  return *id;
+}
+
 }  // namespace
 
 int FrozenCohort::Patients() const {
@@ -94,6 +128,57 @@ std::vector<const ManifestCase*> FrozenCohort::Of(CohortSplit split) const {
 CohortDesk::CohortDesk(const SiteConfig* config, SiteStore* store, StudySource* source, WorkerJobs* jobs,
                        const crypto::SecretBytes* site_secret, const Clock* clock)
     : config_(config), store_(store), source_(source), jobs_(jobs), site_secret_(site_secret), clock_(clock) {}
+
+std::vector<StudyCatalogueRow> CohortDesk::Reject(const std::map<std::string, std::string>& rejected,
+                                                  CohortDraft& draft) const {
+  std::vector<StudyCatalogueRow> removed;
+  for (DraftCase& one : ApplyRejections(rejected, draft)) {
+    one.study.updated_unix_ms = absl::ToUnixMillis(clock_->Now());
+    removed.push_back(std::move(one.study));
+  }
+  return removed;
+}
+
+absl::StatusOr<std::filesystem::path> CohortDesk::PrepareImages(const plan::Task& task,
+                                                                const transport::StopSource& stop, CohortDraft& draft) {
+  ProgressReporter preparing(&store_->progress(), clock_, "", "cohort " + task.name);
+  std::vector<StudyCatalogueRow> killers;
+  bool worker_works = false;  // it got past an image
+  std::filesystem::path prepared;
+  while (!draft.cases.empty()) {
+    const WorkerJob job = PrepareJob(task, draft);
+    const std::filesystem::path folder = jobs_->FolderOf(job);
+    std::error_code ignored;
+    std::filesystem::remove(folder / kDecodingFile, ignored);  // of a run that was cut short
+    const WorkerOutcome outcome = jobs_->Run(job, stop, std::ref(preparing));
+    if (std::holds_alternative<WorkerDone>(outcome)) {
+      CLOISTER_ASSIGN_OR_RETURN(const auto rejected, ReadRejections(folder));
+      CLOISTER_RETURN_IF_ERROR(store_->cohorts().PutStudies(Reject(rejected, draft)));
+      prepared = folder;
+      break;
+    }
+    const WorkerError& error = std::get<WorkerError>(outcome);
+    const std::optional<std::string> killer = KillerOf(folder, error, draft);
+    worker_works = worker_works || (killer.has_value() && *killer != draft.cases.front().id);
+    const bool is_broken = draft.cases.size() == 1 && !worker_works;
+    if (!killer.has_value() || killers.size() == kMostKillers || is_broken) {
+      if (worker_works) {
+        CLOISTER_RETURN_IF_ERROR(store_->cohorts().PutStudies(killers));  // the next build starts without them
+      }
+      return absl::InternalError(
+          fmt::format("the worker could not prepare the images of {}: {}: {}; {} images before were left out",
+                      task.name, WorkerFailureName(error.failure), error.message, killers.size()));
+    }
+    Log()->warn("cohort {}: the worker ended at the image of {}, {}: it is left out", task.name, *killer,
+                WorkerFailureName(error.failure));
+    for (StudyCatalogueRow& study : Reject({{*killer, kImageKilledDecoder}}, draft)) {
+      killers.push_back(std::move(study));
+    }
+    jobs_->Remove(job);
+  }
+  CLOISTER_RETURN_IF_ERROR(store_->cohorts().PutStudies(killers));
+  return prepared;
+}
 
 absl::StatusOr<PreparedCohort> CohortDesk::Prepare(const plan::Task& task, const transport::StopSource& stop) {
   const LabelConfig* labels = config_->LabelsOf(task.name);
@@ -123,22 +208,7 @@ absl::StatusOr<PreparedCohort> CohortDesk::Prepare(const plan::Task& task, const
   CLOISTER_ASSIGN_OR_RETURN(CohortDraft draft, builder.Build(request));
 
   PreparedCohort cohort;
-  if (!draft.cases.empty()) {
-    ProgressReporter preparing(&store_->progress(), clock_, "", "cohort " + task.name);
-    const WorkerOutcome outcome = jobs_->Run(PrepareJob(task, draft), stop, std::ref(preparing));
-    if (const WorkerError* error = std::get_if<WorkerError>(&outcome)) {
-      return absl::InternalError(fmt::format("the worker could not prepare the images of {}: {}: {}", task.name,
-                                             WorkerFailureName(error->failure), error->message));
-    }
-    cohort.prepared = std::get<WorkerDone>(outcome).folder;
-    CLOISTER_ASSIGN_OR_RETURN(const auto rejected, ReadRejections(cohort.prepared));
-    std::vector<StudyCatalogueRow> removed;
-    for (DraftCase& one : ApplyRejections(rejected, draft)) {
-      one.study.updated_unix_ms = absl::ToUnixMillis(clock_->Now());
-      removed.push_back(std::move(one.study));
-    }
-    CLOISTER_RETURN_IF_ERROR(store_->cohorts().PutStudies(removed));
-  }
+  CLOISTER_ASSIGN_OR_RETURN(cohort.prepared, PrepareImages(task, stop, draft));
   CohortBuildRow row;
   row.task = task.name;
   row.report = CohortReportJson(draft.report);

@@ -39,8 +39,9 @@ class CohortDesk {
   CohortDesk(const SiteConfig* config, SiteStore* store, StudySource* source, WorkerJobs* jobs,
              const crypto::SecretBytes* site_secret, const Clock* clock);
 
-  // Blocks. Codes as CohortBuilder::Build, and: FAILED_PRECONDITION: no label file for the task; INTERNAL: the worker
-  // could not prepare the images.
+  // Blocks. An image that takes the worker down is rejected, and the others are prepared without it. Codes as
+  // CohortBuilder::Build, and: FAILED_PRECONDITION: no label file for the task; INTERNAL: the worker could not prepare
+  // the images.
   absl::StatusOr<PreparedCohort> Prepare(const plan::Task& task, const transport::StopSource& stop);
 
   // The cohort of an experiment: frozen once, then the same for ever. Blocks the first time.
@@ -50,6 +51,13 @@ class CohortDesk {
   absl::StatusOr<FrozenCohort> Frozen(const JobId& job) const;
 
  private:
+  // Prepares the cases of `draft` and takes those out that cannot be used. The folder of the images, or "" when no case
+  // is left.
+  absl::StatusOr<std::filesystem::path> PrepareImages(const plan::Task& task, const transport::StopSource& stop,
+                                                      CohortDraft& draft);
+  // Takes the rejected cases out of `draft`: the rows for the catalogue.
+  std::vector<StudyCatalogueRow> Reject(const std::map<std::string, std::string>& rejected, CohortDraft& draft) const;
+
   const SiteConfig* config_;
   SiteStore* store_;
   StudySource* source_;

@@ -14,8 +14,9 @@ namespace cloister::site {
 namespace {
 
 constexpr size_t kStudiesAtOnce = 32;  // stored in one transaction; after a kill so many are fetched again
-constexpr int kPartialAttempts = 3;    // then what came of a study is what there is to have
-constexpr int kFailuresInARow = 3;     // before the PACS is asked whether it is well
+constexpr absl::Duration kQuarantine = absl::Hours(7 * 24);
+constexpr int kPartialAttempts = 3;  // then what came of a study is what there is to have
+constexpr int kFailuresInARow = 3;   // before the PACS is asked whether it is well
 
 bool Contains(const std::vector<std::string>& values, const std::string& value) {
   return std::find(values.begin(), values.end(), value) != values.end();
@@ -37,6 +38,11 @@ bool IsFetched(const StudyCatalogueRow& study) {
 // A study that will not change by asking again.
 bool IsSettled(const StudyCatalogueRow& study) {
   return IsFetched(study) || study.outcome == StudyOutcomeName(StudyOutcome::kNoMatchingImage);
+}
+
+bool IsQuarantined(const StudyCatalogueRow& study, absl::Time now) {
+  return study.outcome == StudyOutcomeName(StudyOutcome::kImageRejected) && study.message == kImageKilledDecoder &&
+         now - absl::FromUnixMillis(study.updated_unix_ms) < kQuarantine;
 }
 
 bool MayBeAboutTheSource(const absl::Status& status) {
@@ -222,7 +228,9 @@ absl::StatusOr<CohortDraft> CohortBuilder::Build(const CohortRequest& request) {
         StudyCatalogueRow kept = before->second;
         kept.accession_number = study.accession_number;
         kept.patient_id = study.patient_id;
-        if (IsFetched(kept)) {
+        if (IsQuarantined(kept, clock_->Now())) {
+          ++draft.report.image_rejections[kept.message];
+        } else if (IsFetched(kept)) {
           kept.outcome = StudyOutcomeName(StudyOutcome::kUsable);  // until a worker has looked again
         }
         study = std::move(kept);

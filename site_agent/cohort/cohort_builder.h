@@ -73,6 +73,10 @@ class CohortBuilder {
 // PROCESSING, then the first by series and instance number. Null: none. Also used when serving.
 const RetrievedFile* ChooseImage(const std::vector<RetrievedFile>& files, const plan::Selection& selection);
 
+// The reason of an image at which the worker died. It is not shown to a worker again for a week: a codec that was
+// mended gets its chance then, and so does an image that something else killed the worker at.
+inline constexpr char kImageKilledDecoder[] = "IMAGE_KILLED_DECODER";
+
 // Takes the cases out that the worker rejected (case id -> reason code), counts what is left, and returns those taken
 // out.
 std::vector<DraftCase> ApplyRejections(const std::map<std::string, std::string>& rejected, CohortDraft& draft);

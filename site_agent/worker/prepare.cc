@@ -3,13 +3,30 @@
 
 #include "site_agent/worker/prepare.h"
 
+#include <fcntl.h>
+
+#include <cerrno>
 #include <new>
 #include <utility>
 
 #include "models/preprocess/prepared_set.h"
+#include "protocols/base/descriptor.h"
+#include "protocols/base/file.h"
 #include "site_agent/ingest/dicom_image.h"
 
 namespace cloister::site {
+namespace {
+
+// Not flushed to the disk: it has to outlive this process, not the machine.
+absl::Status WriteDecoding(const std::filesystem::path& path, const std::string& case_id) {
+  const Descriptor file(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  if (!file.valid()) {
+    return ErrnoStatus(errno, "cannot open", path);
+  }
+  return WriteAll(file.get(), case_id, path);
+}
+
+}  // namespace
 
 models::PreprocessConfig PreprocessConfigOf(const plan::Task& task) {
   const plan::Preprocessing& from = task.preprocessing;
@@ -64,8 +81,10 @@ absl::StatusOr<PrepareCounts> Prepare(const PrepareJob& job, const plan::Task& t
   CLOISTER_ASSIGN_OR_RETURN(models::PreparedSetWriter writer,
                             models::PreparedSetWriter::Create(job_folder, config.channels, config.rows, config.columns,
                                                               models::PreprocessDigest(config)));
+  const std::filesystem::path decoding = job_folder / "decoding";
   int64_t done = 0;
   for (const PrepareJob::Case& item : job.cases) {
+    CLOISTER_RETURN_IF_ERROR(WriteDecoding(decoding, item.id));
     CLOISTER_ASSIGN_OR_RETURN(auto loaded, LoadCase(item.files, config));
     if (const RejectedCase* rejected = std::get_if<RejectedCase>(&loaded)) {
       writer.Reject(item.id, rejected->reason, rejected->message);
@@ -74,6 +93,8 @@ absl::StatusOr<PrepareCounts> Prepare(const PrepareJob& job, const plan::Task& t
     }
     progress.Count("prepare", ++done, static_cast<int64_t>(job.cases.size()));
   }
+  std::error_code ignored;
+  std::filesystem::remove(decoding, ignored);
   CLOISTER_RETURN_IF_ERROR(writer.Finish());
   return PrepareCounts{writer.size(), writer.rejected()};
 }

@@ -31,7 +31,8 @@ struct RejectedCase {
 absl::StatusOr<std::variant<UsableImage, RejectedCase>> LoadCase(const std::vector<std::filesystem::path>& files,
                                                                  const models::PreprocessConfig& config);
 
-// Writes prepared.u8 and prepared.json into `job_folder`.
+// Writes prepared.u8 and prepared.json into `job_folder`. While a case is at work its id stands in the file "decoding"
+// there: what the agent goes by when a codec takes this process down.
 struct PrepareCounts {
   int64_t usable = 0;
   int64_t rejected = 0;

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stands in for cloister-worker in the agent's tests: keeps its contract without LibTorch or pixels. A "film" is a text
-// file; one that says BAD is rejected. Training moves every weight by an amount that follows from the job, so that a
-// sum can be checked; scores follow from the labels, and with CLOISTER_FAKE_MISS every second positive is missed. Each
-// run adds a line to CLOISTER_FAKE_LOG.
+// file; one that says BAD is rejected, and CRASH, MEMORY and HANG take it down. Training moves every weight by an
+// amount that follows from the job, so that a sum can be checked; scores follow from the labels, and with
+// CLOISTER_FAKE_MISS every second positive is missed. Each run adds a line to CLOISTER_FAKE_LOG.
 
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "protocols/base/file.h"
 #include "protocols/update/model_state.h"
@@ -30,11 +32,30 @@ int Finish(const Json& result) {
   return cloister::WriteFileAtomically("result.json", result.dump()).ok() ? 0 : 1;
 }
 
+// What a damaged film does to a codec: nothing but "decoding" says which one it was.
+std::optional<int> TakenDownBy(const std::string& film) {
+  if (film.find("CRASH") != std::string::npos) {
+    abort();
+  }
+  if (film.find("MEMORY") != std::string::npos) {
+    return Fail("RESOURCE_EXHAUSTED", "out_of_memory", "out of memory");
+  }
+  if (film.find("HANG") != std::string::npos) {
+    fs::last_write_time("decoding", fs::file_time_type::clock::now() - std::chrono::hours(1));
+    sleep(600);
+  }
+  return std::nullopt;
+}
+
 int Prepare(const Json& job) {
   Json cases = Json::array();
   int row = 0;
   for (const Json& one : job["cases"]) {
     const auto film = cloister::ReadFile(one["files"][0].get<std::string>());
+    std::ofstream("decoding") << one["case"].get<std::string>();
+    if (const auto status = TakenDownBy(film.value_or(""))) {
+      return *status;
+    }
     if (!film.ok() || film->find("BAD") != std::string::npos) {
       cases.push_back({{"case", one["case"]}, {"rejected", "DECODE_FAILED"}, {"message", "the codec gave up"}});
     } else {

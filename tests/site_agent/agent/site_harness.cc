@@ -145,7 +145,7 @@ void SiteHarness::Start() {
   WorkerJobs::Options options;
   options.program = CLOISTER_FAKE_WORKER;
   options.folder = config.data / "jobs";
-  options.limits.time = absl::Seconds(60);
+  options.limits.time = worker_time;
   options.environment = worker_environment;
   running = std::make_unique<Running>(&config, &pacs, &link, clock_, id, options);
   SiteContext& context = running->context;

@@ -21,7 +21,7 @@ struct FakeStudy {
   StudyRow row;
   std::string modality = "DX";
   std::string view_position = "PA";
-  std::string content = "film";  // BAD: the worker rejects it
+  std::string content = "film";  // what fake_worker.cc knows: BAD, CRASH, MEMORY, HANG
   absl::Status retrieve;         // when it cannot be had
 };
 
@@ -98,6 +98,7 @@ class SiteHarness {
       "allowed_tasks: [chest_pneumonia]\nminimum_cohort: 1\nminimum_sites: 3\napproval: automatic\n"
       "share_local_baseline: sealed\nserving: allowed\n";
   std::map<std::string, std::string> worker_environment;
+  absl::Duration worker_time = absl::Seconds(60);
 
   // Between Start and Kill.
   struct Running;
