@@ -59,7 +59,7 @@ check "dciodvfy finds no error in the capture" no_error "$run/answer/OT.dcm"
 # Canary: nobody's name, number or UID, and no piece of a film, is in what left a hospital, on the coordinator's disk, or in
 # any log. The same search must find them in the hospitals' own archives, or it proves nothing.
 films=$run/films canaries=$run/canaries
-find "$run/q" -name '*.dcm' -path '*/images/*' | sort | awk 'NR % 3 == 1' | head -n 200 >"$films"
+find "$run/q" -name '*.dcm' -path '*/images/*' | sort | awk 'NR % 3 == 1 && ++count <= 200' >"$films"
 while read -r film; do
   dcmdump -q +P PatientName +P PatientID +P AccessionNumber +P StudyInstanceUID +P SOPInstanceUID "$film" 2>/dev/null |
     sed -n 's/.*\[\(.*\)\].*/\1/p'
