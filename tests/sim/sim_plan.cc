@@ -31,7 +31,7 @@ privacy: {{secure_aggregation: required, clip: 2.0, weight_cap: 1000, minimum_ce
 evaluation: {{histogram_bins: 20, split_seed: 1}}
 gates:
   - {{metric: auc, at_least: 0.6, statistic: lower_bound}}
-ensemble: {{members: 1, candidates_last: 2, combiner: mean_probability, operating_point: youden}}
+ensemble: {{members: 2, candidates_last: 2, combiner: mean_probability, operating_point: youden}}
 )";
 
 }  // namespace
