@@ -106,6 +106,7 @@ class Job {
 
   // ---- job_sum.cc ----
   std::vector<wire::ModelRef> SumModels(plan::SumKind kind) const;
+  std::vector<plan::SumModel> PlanModels(plan::SumKind kind) const;  // the same, as the plan speaks of them
   absl::Status OpenSum();  // makes `active_` be the machine's current sum, from stored messages if need be
   absl::Status CheckVectors(const SiteId& site, const wire::SumMessage& message) const;
   absl::Status AddVectors(const SiteId& site, const std::vector<Digest>& vectors);
@@ -120,7 +121,6 @@ class Job {
 
   // ---- job_release.cc ----
   absl::Status DoDecideGates();
-  std::vector<plan::SumModel> ValidatedModels() const;
   absl::StatusOr<std::vector<uint64_t>> EnsembleTuning() const;  // its histogram on the tuning split
   absl::Status DoPublish();
 

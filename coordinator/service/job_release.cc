@@ -41,17 +41,9 @@ absl::StatusOr<int> CountReleases(storage::Database& database, const std::string
 
 }  // namespace
 
-std::vector<plan::SumModel> Job::ValidatedModels() const {
-  std::vector<plan::SumModel> models;
-  for (const wire::ModelRef& model : SumModels(plan::SumKind::kValidate)) {
-    models.push_back({model.id, model.kind == wire::ModelKind::kBaseline, model.blob});
-  }
-  return models;
-}
-
 absl::Status Job::DoDecideGates() {
   Validation validation;
-  validation.models = ValidatedModels();
+  validation.models = PlanModels(plan::SumKind::kValidate);
   CLOISTER_ASSIGN_OR_RETURN(StoredTotal total,
                             LoadTotal(*context_->database, stored_.job, plan::SumKind::kValidate, 1));
   validation.totals = std::move(total.counters);
@@ -82,7 +74,7 @@ absl::StatusOr<std::vector<uint64_t>> Job::EnsembleTuning() const {
   if (kind == plan::SumKind::kCalibrate) {
     return std::move(total.counters);
   }
-  return TuningCounters(experiment_, ValidatedModels(), total.counters, members.front());
+  return TuningCounters(experiment_, PlanModels(kind), total.counters, members.front());
 }
 
 absl::Status Job::DoPublish() {

@@ -71,6 +71,14 @@ std::vector<wire::ModelRef> Job::SumModels(plan::SumKind kind) const {
   return models;
 }
 
+std::vector<plan::SumModel> Job::PlanModels(plan::SumKind kind) const {
+  std::vector<plan::SumModel> models;
+  for (const wire::ModelRef& model : SumModels(kind)) {
+    models.push_back({model.id, model.kind == wire::ModelKind::kBaseline, model.blob});
+  }
+  return models;
+}
+
 absl::Status Job::OpenSum() {
   const Sum* sum = machine_.sum();
   if (sum == nullptr) {
@@ -80,19 +88,15 @@ absl::Status Job::OpenSum() {
     return absl::OkStatus();
   }
   active_.reset();
-  const std::vector<wire::ModelRef> models = SumModels(sum->key.kind);
-  std::vector<plan::SumModel> plan_models;
-  for (const wire::ModelRef& model : models) {
-    plan_models.push_back({model.id, model.kind == wire::ModelKind::kBaseline, model.blob});
-  }
+  const std::vector<plan::SumModel> models = PlanModels(sum->key.kind);
   const plan::SumName name{stored_.job, sum->key.kind, sum->key.round, sum->key.attempt};
   secagg::SumParams params;
   if (sum->key.kind == plan::SumKind::kTrain) {
     CLOISTER_ASSIGN_OR_RETURN(const update::MappedModel global,
                               update::MappedModel::Open(context_->blobs->Path(models.front().blob)));
-    params = plan::SumParamsOf(experiment_, stored_.plan_digest, name, plan_models, global.values());
+    params = plan::SumParamsOf(experiment_, stored_.plan_digest, name, models, global.values());
   } else {
-    params = plan::SumParamsOf(experiment_, stored_.plan_digest, name, plan_models);
+    params = plan::SumParamsOf(experiment_, stored_.plan_digest, name, models);
   }
   const SiteSet participants = machine_.Accepted();
   CLOISTER_ASSIGN_OR_RETURN(
@@ -114,7 +118,7 @@ absl::Status Job::OpenSum() {
   if (sum->finishing) {
     CLOISTER_RETURN_IF_ERROR(session.Close());
   }
-  active_.reset(new ActiveSum{sum->key, models, std::move(params), std::move(session), nullptr, {}});
+  active_.reset(new ActiveSum{sum->key, SumModels(sum->key.kind), std::move(params), std::move(session), nullptr, {}});
   return absl::OkStatus();
 }
 

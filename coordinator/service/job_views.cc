@@ -117,10 +117,7 @@ wire::ExperimentStatus Job::Status() const {
 
 // Of the masked vectors, in bytes.
 std::vector<uint64_t> Job::VectorSizes(const SumKey& sum) const {
-  std::vector<plan::SumModel> models;
-  for (const wire::ModelRef& model : SumModels(sum.kind)) {
-    models.push_back({model.id, model.kind == wire::ModelKind::kBaseline, model.blob});
-  }
+  const std::vector<plan::SumModel> models = PlanModels(sum.kind);
   std::vector<uint64_t> sizes;
   for (const secagg::VectorSpec& vector : plan::SumVectors(experiment_, sum.kind, models)) {
     sizes.push_back(vector.length * static_cast<uint64_t>(vector.ring_bits / 8));

@@ -34,7 +34,7 @@ class WatchedSigner {
   const crypto::Role role_;
   const Clock* const clock_;
   std::mutex mutex_;
-  std::string seen_;       // LookAt of the files when they were last read; guarded by mutex_
+  std::string seen_;       // their FileStamps when they were last read; guarded by mutex_
   crypto::Signer signer_;  // guarded by mutex_
 };
 

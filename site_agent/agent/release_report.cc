@@ -126,7 +126,8 @@ std::vector<eval::ReportedGate> JudgedForAll(const plan::Experiment& plan, const
   return judged;
 }
 
-// The other hospitals under letters, in an order that says nothing about who is who.
+// The other hospitals under letters, in an order that has nothing to do with their names. The manifest itself names
+// them: the letters are for the page.
 absl::StatusOr<std::vector<eval::OtherSite>> OthersThan(const SiteId& own, const plan::ReleaseManifest& manifest) {
   std::map<Digest, const plan::SiteResult*> shuffled;
   for (const plan::SiteResult& result : manifest.results) {
