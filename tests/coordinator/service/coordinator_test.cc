@@ -140,7 +140,7 @@ TEST_F(CoordinatorTest, FourSitesTrainValidateAndReleaseOverMutualTls) {
                   .ok());
   const plan::ReleaseManifest manifest = plan::ParseRelease(release.manifest.document).value();
   EXPECT_EQ(manifest.version, "1.0.0.1");
-  EXPECT_EQ(manifest.members.size(), 1);
+  EXPECT_EQ(manifest.members.size(), 2);
   EXPECT_EQ(manifest.members[0].model, *status->model);
   EXPECT_EQ(manifest.results.size(), 4) << "what each site said of the member";
   for (const plan::SiteResult& result : manifest.results) {
