@@ -123,11 +123,17 @@ absl::StatusOr<ValidationResult> ReadValidationResult(const WorkerDone& done, co
   if (scores == done.result.end() || !scores->is_object()) {
     return Missing("scores");
   }
+  const auto unscored = done.result.find("unscored");
   ValidationResult result;
   result.test.cases = cohort.Of(CohortSplit::kTest);
   result.tuning.cases = cohort.Of(CohortSplit::kTuning);
   const size_t tests = result.test.cases.size();
   for (const std::string& id : model_ids) {
+    if (unscored != done.result.end() && unscored->is_object() && unscored->contains(id)) {
+      const Json& why = unscored->at(id);
+      result.unscored[id] = why.is_string() ? why.get<std::string>() : "no reason given";
+      continue;
+    }
     const auto found = scores->find(id);
     if (found == scores->end() || !found->is_array() || found->size() != tests + result.tuning.cases.size()) {
       return Missing("scores");

@@ -47,8 +47,10 @@ struct ScoredSplit {
 struct ValidationResult {
   ScoredSplit test;
   ScoredSplit tuning;
+  std::map<std::string, std::string> unscored;  // model id -> why it could not be scored
 };
-// `cohort` must outlive the result. INTERNAL: scores are missing, too few, or outside 0 to 1.
+// Each of `model_ids` is in both splits' scores or in `unscored`. `cohort` must outlive the result. INTERNAL: scores
+// are missing without a reason, too few, or outside 0 to 1.
 absl::StatusOr<ValidationResult> ReadValidationResult(const WorkerDone& done, const FrozenCohort& cohort,
                                                       const std::vector<std::string>& model_ids);
 

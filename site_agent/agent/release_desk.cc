@@ -201,7 +201,7 @@ absl::StatusOr<ReleaseDesk::Verified> ReleaseDesk::Load(const ReleaseRow& row) c
   return release;
 }
 
-absl::StatusOr<ReleaseDesk::Scored> ReleaseDesk::Score(const Verified& release, bool with_local_only) const {
+absl::StatusOr<ReleaseDesk::Scored> ReleaseDesk::Score(const Verified& release) const {
   ScoredModel ensemble;
   ensemble.id = kReleaseId;
   for (const plan::ReleaseMember& member : release.manifest.members) {
@@ -213,7 +213,7 @@ absl::StatusOr<ReleaseDesk::Scored> ReleaseDesk::Score(const Verified& release, 
   std::vector<std::string> ids = {kReleaseId};
   const WorkerJob baseline = TrainingJob(release.manifest.job, release.plan, release.cohort, 0,
                                          site_->models->blobs().Path(release.plan.model.initial_model));
-  const auto trained = with_local_only ? FinishedResult(site_->jobs->FolderOf(baseline)) : std::nullopt;
+  const auto trained = FinishedResult(site_->jobs->FolderOf(baseline));
   if (trained.has_value()) {
     const absl::StatusOr<TrainingResult> result = ReadTrainingResult({site_->jobs->FolderOf(baseline), *trained});
     if (result.ok()) {
@@ -242,18 +242,14 @@ absl::StatusOr<ReleaseDesk::Scored> ReleaseDesk::Score(const Verified& release, 
     return scored;
   }
   if (const WorkerError* error = std::get_if<WorkerError>(&*outcome)) {
-    const std::string text = fmt::format("{}: {}", WorkerFailureName(error->failure), error->message);
-    if (error->failure != WorkerFailure::kModelInvalid) {
-      site_->jobs->ForgetFailure(job);
-      return absl::InternalError(text);
-    }
-    if (scored.has_local_only) {
-      return Score(release, false);  // it may be the local one that cannot be used
-    }
-    scored.model_invalid = text;
-    return scored;
+    site_->jobs->ForgetFailure(job);
+    return absl::InternalError(fmt::format("{}: {}", WorkerFailureName(error->failure), error->message));
   }
   CLOISTER_ASSIGN_OR_RETURN(scored.result, ReadValidationResult(std::get<WorkerDone>(*outcome), release.cohort, ids));
+  if (const auto bad = scored.result->unscored.find(kReleaseId); bad != scored.result->unscored.end()) {
+    scored.model_invalid = bad->second;
+  }
+  scored.has_local_only = scored.has_local_only && scored.result->unscored.count(kLocalOnlyId) == 0;
   return scored;
 }
 
@@ -289,7 +285,7 @@ absl::Status ReleaseDesk::Validate(const ReleaseRow& row, const transport::StopS
     CLOISTER_RETURN_IF_ERROR(
         site_->models->Fetch(member.model, std::min(member.size_bytes, kMaxMemberBytes), stop).status());
   }
-  CLOISTER_ASSIGN_OR_RETURN(const Scored scored, Score(release, true));
+  CLOISTER_ASSIGN_OR_RETURN(const Scored scored, Score(release));
   if (!scored.model_invalid.empty()) {
     return releases.SetState(row.release, ReleaseState::kInvalid, scored.model_invalid, site_->NowUnixMs());
   }
@@ -323,7 +319,7 @@ absl::Status ReleaseDesk::RollBack(const ReleaseRow& row, const SignOffRow& by) 
 absl::Status ReleaseDesk::Decide(const ReleaseRow& row, const SignOffRow& by) const {
   ReleaseTable& releases = site_->store->releases();
   CLOISTER_ASSIGN_OR_RETURN(const Verified release, Load(row));
-  CLOISTER_ASSIGN_OR_RETURN(const Scored scored, Score(release, true));
+  CLOISTER_ASSIGN_OR_RETURN(const Scored scored, Score(release));
   if (!scored.model_invalid.empty()) {
     return absl::InternalError(scored.model_invalid);  // it could be used before
   }

@@ -49,8 +49,8 @@ class ReleaseDesk {
   absl::StatusOr<Verified> Load(const ReleaseRow& row) const;
   // OK: validated, or not ready yet.
   absl::Status Validate(const ReleaseRow& row, const transport::StopSource& stop);
-  // Of models that are here. `with_local_only`: beside the site's own, where there is one.
-  absl::StatusOr<Scored> Score(const Verified& release, bool with_local_only) const;
+  // Of models that are here, beside the site's own local-only one where there is one that can be used.
+  absl::StatusOr<Scored> Score(const Verified& release) const;
   absl::StatusOr<ReleaseReport> WriteReport(const ReleaseRow& row, const Verified& release, const Scored& scored) const;
   void ApplySignOff(const ReleaseId& release);
   // Of a release that is not in use.

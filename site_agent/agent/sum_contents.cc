@@ -167,6 +167,17 @@ absl::StatusOr<std::optional<std::vector<uint64_t>>> ExperimentRunner::Validatio
       return absl::InternalError(fmt::format("validation: {}: {}", WorkerFailureName(error->failure), error->message));
     }
     CLOISTER_ASSIGN_OR_RETURN(result, ReadValidationResult(std::get<WorkerDone>(*outcome), experiment.cohort, ids));
+    for (const auto& [id, why] : result.unscored) {
+      Log()->warn("{}: {} cannot be used and is not scored: {}", job_.value(), id, why);
+    }
+    if (calibrate && !result.unscored.empty()) {
+      failure_ = wire::FailureReason::kModelInvalid;
+      return absl::InvalidArgumentError(
+          fmt::format("the ensemble cannot be used: {}", result.unscored.begin()->second));
+    }
+    if (result.unscored.count(own_baseline) > 0) {
+      own_baseline.clear();
+    }
   } else {
     for (const std::string& id : ids) {
       result.test.scores[id] = {};

@@ -160,16 +160,22 @@ Outcome RunValidate(const ValidateJob& job, const plan::Task& task, ProgressWrit
     batch.images.push_back(prepared->image(*row));
   }
   Json scores = Json::object();
+  Json unscored = Json::object();  // candidate -> why: one bad model does not stop the others
   for (const ValidateJob::Candidate& candidate : job.candidates) {
     auto scored = Score(job.model, candidate.members, candidate.combiner, batch);
     if (Failure* failure = std::get_if<Failure>(&scored)) {
-      failure->status = Annotate(failure->status, candidate.id);
-      return *std::move(failure);
+      if (failure->reason != FailureReason::kBadModel && failure->reason != FailureReason::kDiverged) {
+        failure->status = Annotate(failure->status, candidate.id);
+        return *std::move(failure);
+      }
+      unscored[candidate.id] = std::string(failure->status.message());
+    } else {
+      scores[candidate.id] = std::get<std::vector<double>>(scored);
     }
-    scores[candidate.id] = std::get<std::vector<double>>(scored);
-    progress.Count("validate", static_cast<int64_t>(scores.size()), static_cast<int64_t>(job.candidates.size()));
+    progress.Count("validate", static_cast<int64_t>(scores.size() + unscored.size()),
+                   static_cast<int64_t>(job.candidates.size()));
   }
-  return Json{{"scores", std::move(scores)}};
+  return Json{{"scores", std::move(scores)}, {"unscored", std::move(unscored)}};
 }
 
 Outcome RunPredict(const PredictJob& job, const plan::Task& task, const std::filesystem::path& job_folder,

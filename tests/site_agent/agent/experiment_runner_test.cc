@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <numeric>
+
 #include "eval/federated/site_summary.h"
 #include "protocols/base/file.h"
 #include "protocols/crypto/hash.h"
@@ -632,6 +634,32 @@ TEST(ExperimentRunnerTest, OneBadBaselineDoesNotStopAValidation) {
     EXPECT_EQ(total.counters[i], 0u);
   }
   EXPECT_EQ(federation.sites[0]->Last<wire::SiteSummary>()->models.size(), 1u);
+}
+
+TEST(ExperimentRunnerTest, ABaselineThatCannotBeUsedGetsNoScoresAtThatSiteAlone) {
+  TestFederation federation;
+  ASSERT_TRUE(federation.Invite());
+  ShareBaselines(federation);
+  const auto models_of = [&](size_t reader) {
+    return std::vector<wire::ModelRef>{federation.GlobalModel(0, federation.plan.model.initial_model),
+                                       federation.BaselineModel(1, reader)};
+  };
+  SiteHarness& site = *federation.sites[0];
+  site.Kill();
+  site.worker_environment["CLOISTER_FAKE_UNUSABLE"] = models_of(0)[1].id;
+  site.Start();
+  const auto total = federation.RunSum(wire::SumKind::kValidate, 1, 0, models_of);
+  const uint64_t size = plan::HistogramCounters(federation.plan);
+  ASSERT_EQ(total.counters.size(), 3 * size);
+  const auto cases_of = [&](uint64_t slot) {
+    return std::accumulate(total.counters.begin() + static_cast<std::ptrdiff_t>(slot * size),
+                           total.counters.begin() + static_cast<std::ptrdiff_t>((slot + 1) * size - 2), uint64_t{0});
+  };
+  const FrozenCohort cohort = site.context().cohorts->Frozen(federation.job).value();
+  EXPECT_EQ(cases_of(1), cases_of(0) - cohort.Of(CohortSplit::kTest).size());
+  EXPECT_GT(cases_of(1), 0u);
+  EXPECT_EQ(site.Last<wire::SiteSummary>()->models.size(), 1u);
+  EXPECT_EQ(federation.sites[1]->Last<wire::SiteSummary>()->models.size(), 2u);
 }
 
 // Planted names, patient ids and UIDs are nowhere in what left: messages, masked vectors, the audit log.

@@ -2,7 +2,8 @@
 // Stands in for cloister-worker in the agent's tests: keeps its contract without LibTorch or pixels. A "film" is a text
 // file; one that says BAD is rejected, and CRASH, MEMORY and HANG take it down. Training moves every weight by an
 // amount that follows from the job, so that a sum can be checked; scores follow from the labels, and with
-// CLOISTER_FAKE_MISS every second positive is missed. Each run adds a line to CLOISTER_FAKE_LOG.
+// CLOISTER_FAKE_MISS every second positive is missed; the model named by CLOISTER_FAKE_UNUSABLE gets no scores. Each
+// run adds a line to CLOISTER_FAKE_LOG.
 
 #include <unistd.h>
 
@@ -95,7 +96,14 @@ int Train(const Json& job) {
 
 int Validate(const Json& job) {
   Json scores = Json::object();
+  Json unscored = Json::object();
+  const char* unusable = getenv("CLOISTER_FAKE_UNUSABLE");
   for (const Json& model : job["models"]) {
+    const std::string id = model["id"];
+    if (unusable != nullptr && id == unusable) {
+      unscored[id] = "a weight is not finite";
+      continue;
+    }
     Json list = Json::array();
     int i = 0;
     int positives = 0;
@@ -105,9 +113,9 @@ int Validate(const Json& job) {
       const bool missed = positive && positives++ % 2 == 1 && getenv("CLOISTER_FAKE_MISS") != nullptr;
       list.push_back(missed ? 0.25 : positive ? 0.6 + noise : 0.4 - noise);
     }
-    scores[model["id"].get<std::string>()] = list;
+    scores[id] = list;
   }
-  return Finish({{"scores", scores}});
+  return Finish({{"scores", scores}, {"unscored", unscored}});
 }
 
 int Predict(const Json& job) {

@@ -44,11 +44,33 @@ class ReleaseDeskTest : public ::testing::Test {
     site_.worker_environment["CLOISTER_FAKE_MISS"] = "1";
     site_.Start();
   }
+  // From now on the worker cannot use this model.
+  void MakeUnusable(const std::string& model) {
+    site_.Kill();
+    site_.worker_environment["CLOISTER_FAKE_UNUSABLE"] = model;
+    site_.Start();
+  }
   wire::ReleaseState Told() { return site_.Last<wire::ReleaseAnswer>()->state; }
 
   TestFederation federation_;
   SiteHarness& site_;
 };
+
+TEST_F(ReleaseDeskTest, AModelThatCannotBeUsedIsInvalid) {
+  MakeUnusable("release");
+  site_.StepReleases({federation_.Release(Members(), 0.5)});
+  EXPECT_EQ(Row().state, ReleaseState::kInvalid);
+  EXPECT_THAT(Row().detail, HasSubstr("not finite"));
+}
+
+TEST_F(ReleaseDeskTest, TheReportGoesWithoutALocalOnlyModelThatCannotBeUsed) {
+  MakeUnusable("local-only");
+  site_.StepReleases({federation_.Release(Members(), 0.5)});
+  EXPECT_EQ(Row().state, ReleaseState::kVerified) << Row().detail;
+  const auto numbers = nlohmann::json::parse(Row().numbers);
+  EXPECT_DOUBLE_EQ(numbers["federated"]["auc"]["value"], 1.0);
+  EXPECT_EQ(numbers["local_only"]["auc"]["not_estimable"], "no_baseline");
+}
 
 TEST_F(ReleaseDeskTest, ValidatesWritesTheReportAndWaitsForAClinician) {
   const wire::ReleaseOffer offer = federation_.Release(Members(), 0.5);

@@ -187,13 +187,16 @@ TEST_F(WorkerTest, FromFilmsToAScore) {
   Json validate = Job("validate");
   validate["model"] = {{"architecture", "resnet18"}};
   validate["models"] = {{{"id", "before"}, {"members", {initial}}, {"combiner", "mean_probability"}},
-                        {{"id", "after"}, {"members", {model, model}}, {"combiner", "mean_probability"}}};
+                        {{"id", "after"}, {"members", {model, model}}, {"combiner", "mean_probability"}},
+                        {{"id", "torn"}, {"members", {Folder("films") / "broken.dcm"}}, {"combiner", "mean_logit"}}};
   validate["prepared"] = prepared_;
   validate["cases"] = cases_;
   const Ended validated = Run(Folder("validate"), validate);
   ASSERT_EQ(validated.status, 0) << validated.result;
   ASSERT_EQ(validated.result["scores"]["after"].size(), 12u);
   ASSERT_EQ(validated.result["scores"]["before"].size(), 12u);
+  EXPECT_FALSE(validated.result["scores"].contains("torn")) << "one bad model does not stop the others";
+  EXPECT_THAT(validated.result["unscored"]["torn"].get<std::string>(), HasSubstr("broken.dcm"));
   double worst_positive = 1, best_negative = 0;
   for (size_t i = 0; i < 12; ++i) {
     const double score = validated.result["scores"]["after"][i];
