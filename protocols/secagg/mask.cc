@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
 #include "protocols/crypto/hkdf.h"
 
@@ -13,10 +12,6 @@ namespace {
 
 constexpr size_t kKeyBytes = 16 + crypto::CtrStream::kNonceBytes;
 constexpr size_t kBlockBytes = 8 << 10;
-
-#if defined(__BYTE_ORDER__)
-static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "keystreams are read in place as little-endian elements");
-#endif
 
 }  // namespace
 
@@ -49,21 +44,13 @@ MaskStreams MaskStreams::Create(const std::vector<MaskKey>& keys) {
 template <typename T>
 void MaskStreams::ApplyElements(uint64_t offset, absl::Span<T> values) {
   constexpr size_t kBlockElements = kBlockBytes / sizeof(T);
-  alignas(64) std::array<T, kBlockElements> keystream;
   for (size_t done = 0; done < values.size(); done += kBlockElements) {
-    const size_t count = std::min(kBlockElements, values.size() - done);
-    T* const block = values.data() + done;
+    const absl::Span<T> block = values.subspan(done, kBlockElements);
     for (Signed& mask : streams_) {
       mask.stream.Seek((offset + done) * sizeof(T));
-      mask.stream.Fill(reinterpret_cast<uint8_t*>(keystream.data()), count * sizeof(T));
-      if (mask.add) {
-        for (size_t i = 0; i < count; ++i) block[i] += keystream[i];
-      } else {
-        for (size_t i = 0; i < count; ++i) block[i] -= keystream[i];
-      }
+      mask.add ? mask.stream.Add(block) : mask.stream.Subtract(block);
     }
   }
-  crypto::WipeMemory(keystream.data(), sizeof(keystream));
 }
 
 void MaskStreams::Apply(uint64_t offset, absl::Span<uint32_t> values) {

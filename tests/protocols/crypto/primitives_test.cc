@@ -6,7 +6,6 @@
 #include <sstream>
 
 #include "protocols/crypto/aead.h"
-#include "protocols/crypto/ctr_stream.h"
 #include "protocols/crypto/ed25519.h"
 #include "protocols/crypto/hkdf.h"
 #include "protocols/crypto/random.h"
@@ -114,55 +113,6 @@ TEST(Ed25519Test, EveryFlippedBitAndEveryOtherDomainFails) {
   EXPECT_FALSE(VerifyEd25519(key->public_key(), "test/domainm", "essage", signature).ok());
   EXPECT_FALSE(VerifyEd25519(key->public_key(), "test/other", "message", signature).ok());
   EXPECT_FALSE(VerifyEd25519(key->public_key(), "", "message", signature).ok());
-}
-
-Bytes Keystream(const SecretBytes& key, uint64_t offset, size_t size) {
-  auto stream = CtrStream::Create(key);
-  stream->Seek(offset);
-  Bytes bytes(size, '\0');
-  stream->Fill(reinterpret_cast<uint8_t*>(bytes.data()), size);
-  return bytes;
-}
-
-Bytes Xor(Bytes a, const Bytes& b) {
-  for (size_t i = 0; i < a.size(); ++i) a[i] = static_cast<char>(a[i] ^ b[i]);
-  return a;
-}
-
-TEST(CtrStreamTest, Sp80038a) {
-  // The vectors start at counter fcfdfeff: with a 96-bit nonce that is byte 16 * 0xfcfdfeff.
-  const uint64_t start = uint64_t{16} * 0xfcfdfeff;
-  const std::string nonce = "f0f1f2f3f4f5f6f7f8f9fafb";
-  const Bytes plain = Hex("6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51");
-  EXPECT_EQ(HexEncode(Xor(plain, Keystream(Secret("2b7e151628aed2a6abf7158809cf4f3c" + nonce), start, 32))),
-            "874d6191b620e3261bef6864990db6ce9806f66b7970fdff8617187bb9fffdff");
-  EXPECT_EQ(
-      HexEncode(Xor(plain, Keystream(Secret("603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4" + nonce),
-                                     start, 32))),
-      "601ec313775789a5b7a7f504bbf3d228f443e3ca4d62b59aca84e990cacaf5c5");
-}
-
-TEST(CtrStreamTest, AnySeekEqualsReadingFromTheStart) {
-  const SecretBytes key = RandomSecret(28);
-  const Bytes whole = Keystream(key, 0, 4096);
-  for (size_t offset : {0, 1, 15, 16, 17, 100, 1000, 4000, 4095}) {
-    EXPECT_EQ(Keystream(key, offset, 4096 - offset), whole.substr(offset)) << offset;
-  }
-  auto stream = CtrStream::Create(key);
-  Bytes pieces;
-  for (size_t size : {1, 2, 3, 16, 5, 31, 64, 7}) {
-    Bytes piece(size, '\0');
-    stream->Fill(reinterpret_cast<uint8_t*>(piece.data()), size);
-    pieces += piece;
-  }
-  EXPECT_EQ(pieces, whole.substr(0, pieces.size()));
-}
-
-TEST(CtrStreamTest, TheLastBlockIsReadableAndNothingAfterIt) {
-  const SecretBytes key = RandomSecret(28);
-  EXPECT_EQ(Keystream(key, CtrStream::kMaxBytes - 16, 16).substr(3), Keystream(key, CtrStream::kMaxBytes - 13, 13));
-  EXPECT_DEATH(Keystream(key, CtrStream::kMaxBytes - 15, 16), "past its end");
-  EXPECT_EQ(CtrStream::Create(SecretBytes(27)).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST(SeededStreamTest, SameSeedAndLabelSameBytes) {
