@@ -50,7 +50,8 @@ CREATE TABLE release_sites (
   changed_ms INTEGER NOT NULL,
   PRIMARY KEY (release, site)
 );
-)"}};
+)"},
+                                          {"results of sums", "ALTER TABLE models ADD COLUMN result BLOB;"}};
   return *migrations;
 }
 
@@ -132,10 +133,11 @@ absl::Status PutModel(storage::Transaction& transaction, const ModelRecord& mode
   }
   return transaction
       .Execute(
-          "INSERT OR REPLACE INTO models (job, id, round, digest, size_bytes, parent, samples, sites, loss, made_ms) "
-          "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+          "INSERT OR REPLACE INTO models (job, id, round, digest, size_bytes, parent, samples, sites, loss, made_ms, "
+          "result) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
           {model.job.value(), model.id, model.round, model.digest, model.size_bytes,
-           model.parent ? Value(*model.parent) : Value(Null{}), model.samples, sites, model.loss, model.made_ms})
+           model.parent ? Value(*model.parent) : Value(Null{}), model.samples, sites, model.loss, model.made_ms,
+           model.result ? Value(*model.result) : Value(Null{})})
       .status();
 }
 
@@ -143,7 +145,7 @@ absl::StatusOr<std::vector<ModelRecord>> LoadModels(storage::Database& database,
   CLOISTER_ASSIGN_OR_RETURN(
       const std::vector<Row> rows,
       database.Query(
-          "SELECT id, round, digest, size_bytes, parent, samples, sites, loss, made_ms FROM models WHERE job = "
+          "SELECT id, round, digest, size_bytes, parent, samples, sites, loss, made_ms, result FROM models WHERE job = "
           "? ORDER BY round",
           {job.value()}));
   std::vector<ModelRecord> models;
@@ -167,6 +169,9 @@ absl::StatusOr<std::vector<ModelRecord>> LoadModels(storage::Database& database,
     }
     CLOISTER_ASSIGN_OR_RETURN(model.loss, row.Double(7));
     CLOISTER_ASSIGN_OR_RETURN(model.made_ms, row.Int(8));
+    if (!row.is_null(9)) {
+      CLOISTER_ASSIGN_OR_RETURN(model.result, row.TakeDigest(9));
+    }
     models.push_back(std::move(model));
   }
   return models;

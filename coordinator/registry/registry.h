@@ -30,6 +30,7 @@ struct ModelRecord {
   Digest digest;  // SHA-256 of the safetensors file
   uint64_t size_bytes = 0;
   std::optional<Digest> parent;  // the global model it was trained from
+  std::optional<Digest> result;  // the totals it follows from: plan::SumResult
   uint64_t samples = 0;          // training cases of the survivors
   std::vector<SiteId> sites;     // survivors
   double loss = 0;               // mean over the samples of the last local epoch

@@ -61,6 +61,16 @@ absl::Status MaskedTotal::Add(size_t index, uint64_t offset, ByteView bytes) {
   return absl::OkStatus();
 }
 
+std::vector<ByteView> MaskedTotal::Values() const {
+  std::vector<ByteView> values;
+  for (size_t i = 0; i < vectors_.size(); ++i) {
+    const void* const data =
+        vectors_[i].ring_bits == 64 ? static_cast<const void*>(wide_[i].data()) : narrow_[i].data();
+    values.emplace_back(static_cast<const char*>(data), SizeBytes(i));
+  }
+  return values;
+}
+
 absl::Status MaskedTotal::Unmask(const secagg::Unmasker& unmasker) {
   for (size_t i = 0; i < vectors_.size(); ++i) {
     if (vectors_[i].ring_bits == 64) {

@@ -26,6 +26,8 @@ class MaskedTotal {
   uint64_t SizeBytes(size_t index) const;
 
   const std::vector<secagg::VectorSpec>& vectors() const { return vectors_; }
+  // Of each vector, as on the wire.
+  std::vector<ByteView> Values() const;
   // Empty for a vector of the other ring.
   absl::Span<const uint32_t> Values32(size_t index) const { return narrow_[index]; }
   const std::vector<uint64_t>& Values64(size_t index) const { return wide_[index]; }

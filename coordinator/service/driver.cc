@@ -6,13 +6,13 @@
 #include <algorithm>
 
 #include "coordinator/registry/registry.h"
-#include "coordinator/rounds/aggregation.h"
 #include "coordinator/rounds/decide.h"
 #include "coordinator/storage/schema.h"
 #include "protocols/base/log.h"
 #include "protocols/crypto/hash.h"
 #include "protocols/plan/documents.h"
 #include "protocols/storage/audit_log.h"
+#include "protocols/update/aggregation.h"
 #include "protocols/update/model_state.h"
 
 namespace cloister::coordinator {
@@ -324,7 +324,7 @@ absl::Status Driver::CheckExperiment(const plan::Experiment& experiment) const {
     return absl::InvalidArgumentError(fmt::format("sites.maximum is {}; a secure sum takes at most {}",
                                                   experiment.sites.maximum, secagg::kMaximumSites));
   }
-  CLOISTER_RETURN_IF_ERROR(FindAggregationRule(experiment.algorithm.name).status());
+  CLOISTER_RETURN_IF_ERROR(update::FindAggregationRule(experiment.algorithm.name).status());
   CLOISTER_RETURN_IF_ERROR(CheckGates(experiment));
   CLOISTER_RETURN_IF_ERROR(Annotate(plan::QuantizerOf(experiment).status(), "privacy"));
   if (!context.blobs->Has(experiment.model.initial_model)) {

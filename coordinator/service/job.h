@@ -115,8 +115,7 @@ class Job {
   absl::Status DoFinishSum(const FinishSum& action);
   absl::Status FinishTraining(const SumKey& sum);
   absl::Status FinishHistograms(const SumKey& sum);
-  absl::StatusOr<std::filesystem::path> WriteNextModel(const update::QuantPlan& quantizer, double sum_of_omega,
-                                                       const Digest& parent);
+  absl::StatusOr<Digest> PublishTotals();
   void DropSum();  // forgets the session and deletes the masked vectors
 
   // ---- job_release.cc ----

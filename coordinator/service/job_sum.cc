@@ -6,11 +6,12 @@
 #include <algorithm>
 #include <fstream>
 
-#include "coordinator/rounds/aggregation.h"
 #include "coordinator/service/active_sum.h"
 #include "coordinator/storage/sum_store.h"
 #include "protocols/base/log.h"
 #include "protocols/crypto/hash.h"
+#include "protocols/plan/next_model.h"
+#include "protocols/plan/sum_result.h"
 #include "protocols/secagg/messages.h"
 #include "protocols/update/model_state.h"
 
@@ -18,7 +19,6 @@ namespace cloister::coordinator {
 namespace {
 
 constexpr size_t kReadBytes = size_t{1} << 20;
-constexpr size_t kModelChunk = size_t{1} << 18;  // parameters
 
 // Is `status` trouble of this machine (try again later) and not a verdict about the sum?
 bool IsOurTrouble(const absl::Status& status) {
@@ -35,7 +35,11 @@ wire::SumPhase WirePhase(secagg::ServerPhase phase) {
 // The models of a step; sealed keys are filled in for each reader.
 std::vector<wire::ModelRef> Job::SumModels(plan::SumKind kind) const {
   const auto global = [](const ModelRecord& model) {
-    return wire::ModelRef{model.id, wire::ModelKind::kGlobal, model.digest, model.size_bytes, {}, {}};
+    wire::ModelRef reference{model.id, wire::ModelKind::kGlobal, model.digest, model.size_bytes, {}, {}, {}};
+    if (model.parent.has_value() && model.result.has_value()) {
+      reference.made_by = wire::SumOrigin{*model.parent, *model.result, model.round};
+    }
+    return reference;
   };
   std::vector<wire::ModelRef> models;
   switch (kind) {
@@ -54,6 +58,7 @@ std::vector<wire::ModelRef> Job::SumModels(plan::SumKind kind) const {
                           baseline.blob,
                           baseline.size_bytes,
                           site,
+                          {},
                           {}});
       }
       break;
@@ -296,12 +301,25 @@ absl::Status Job::DoFinishSum(const FinishSum& action) {
   return IsOurTrouble(status) ? status : Commit(SumBroken{action.sum, std::string(status.message()), {}});
 }
 
+// The totals as a blob that sites fetch and check.
+absl::StatusOr<Digest> Job::PublishTotals() {
+  CLOISTER_ASSIGN_OR_RETURN(const secagg::ServerSession::Published published, active_->session.published());
+  const std::filesystem::path path = context_->folder / ("result-" + stored_.job.value());
+  CLOISTER_RETURN_IF_ERROR(plan::WriteSumResult(
+      path, {published.ctx2, published.survivors, published.tag, active_->params.vectors}, active_->total->Values()));
+  return context_->blobs->PutFile(path, storage::BlobStore::Take::kMove);
+}
+
 absl::Status Job::FinishTraining(const SumKey& sum) {
   CLOISTER_ASSIGN_OR_RETURN(const plan::TrainCounters counters, plan::DecodeTrainCounters(active_->total->Values64(1)));
-  CLOISTER_ASSIGN_OR_RETURN(const update::QuantPlan quantizer, plan::QuantizerOf(experiment_));
   const ModelRecord& parent = models_.back();
-  CLOISTER_ASSIGN_OR_RETURN(const std::filesystem::path path,
-                            WriteNextModel(quantizer, update::SumOfOmega(counters.weight), parent.digest));
+  const std::filesystem::path path = context_->folder / ("next-model-" + stored_.job.value());
+  {
+    CLOISTER_ASSIGN_OR_RETURN(const update::MappedModel global,
+                              update::MappedModel::Open(context_->blobs->Path(parent.digest)));
+    CLOISTER_RETURN_IF_ERROR(
+        plan::WriteNextModel(path, experiment_, global, active_->total->Values32(0), active_->total->Values64(1)));
+  }
   ModelRecord model;
   model.job = stored_.job;
   model.id = plan::RoundModelId(static_cast<int>(sum.round));
@@ -309,6 +327,7 @@ absl::Status Job::FinishTraining(const SumKey& sum) {
   CLOISTER_ASSIGN_OR_RETURN(model.digest, context_->blobs->PutFile(path, storage::BlobStore::Take::kMove));
   CLOISTER_ASSIGN_OR_RETURN(model.size_bytes, context_->blobs->SizeBytes(model.digest));
   model.parent = parent.digest;
+  CLOISTER_ASSIGN_OR_RETURN(model.result, PublishTotals());
   model.samples = counters.samples;
   model.sites = active_->session.survivors();
   model.loss = counters.samples > 0 ? counters.loss_sum / static_cast<double>(counters.samples) : 0;
@@ -321,33 +340,6 @@ absl::Status Job::FinishTraining(const SumKey& sum) {
   }));
   models_.push_back(std::move(model));
   return absl::OkStatus();
-}
-
-absl::StatusOr<std::filesystem::path> Job::WriteNextModel(const update::QuantPlan& quantizer, double sum_of_omega,
-                                                          const Digest& parent) {
-  CLOISTER_ASSIGN_OR_RETURN(const AggregationRule rule, FindAggregationRule(experiment_.algorithm.name));
-  CLOISTER_ASSIGN_OR_RETURN(const update::MappedModel global, update::MappedModel::Open(context_->blobs->Path(parent)));
-  const absl::Span<const uint32_t> sum = active_->total->Values32(0);
-  if (global.values().size() != sum.size()) {
-    return absl::DataLossError(fmt::format("the sum has {} values, the model {}", sum.size(), global.values().size()));
-  }
-  const std::filesystem::path path = context_->folder / ("next-model-" + stored_.job.value());
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  const Bytes prefix = update::SafetensorsPrefix(global.layout());
-  file.write(prefix.data(), static_cast<std::streamsize>(prefix.size()));
-  std::vector<float> chunk;
-  for (size_t at = 0; at < sum.size() && file; at += chunk.size()) {
-    chunk.resize(std::min(kModelChunk, sum.size() - at));
-    CLOISTER_RETURN_IF_ERROR(
-        update::DequantizeMean(quantizer, sum.subspan(at, chunk.size()), sum_of_omega, absl::MakeSpan(chunk)));
-    CLOISTER_RETURN_IF_ERROR(rule(global.values().subspan(at, chunk.size()), absl::MakeSpan(chunk)));
-    file.write(reinterpret_cast<const char*>(chunk.data()), static_cast<std::streamsize>(4 * chunk.size()));
-  }
-  file.close();
-  if (!file) {
-    return absl::ResourceExhaustedError("cannot write " + path.string() + ": is the disk full?");
-  }
-  return path;
 }
 
 absl::Status Job::FinishHistograms(const SumKey& sum) {

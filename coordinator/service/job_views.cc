@@ -136,13 +136,16 @@ JobBlobRights Job::BlobRights() const {
   if (std::holds_alternative<Failed>(state) || std::holds_alternative<Aborted>(state)) {
     return rights;
   }
-  std::shared_ptr<const DigestSet> readable = models;
-  if (std::holds_alternative<Validating>(state)) {
-    auto with_baselines = std::make_shared<DigestSet>(*models);
-    for (const auto& [site, baseline] : baselines_) {
-      with_baselines->insert(baseline.blob);
+  const auto readable = std::make_shared<DigestSet>(*models);
+  for (const ModelRecord& model : models_) {
+    if (model.result.has_value()) {
+      readable->insert(*model.result);
     }
-    readable = with_baselines;
+  }
+  if (std::holds_alternative<Validating>(state)) {
+    for (const auto& [site, baseline] : baselines_) {
+      readable->insert(baseline.blob);
+    }
   }
   const bool baselines_open = std::holds_alternative<Baselines>(state) || std::holds_alternative<Training>(state);
   const Sum* sum = machine_.sum();
@@ -170,6 +173,11 @@ void Job::AddReferences(DigestSet& digests) const {
   }
   if (machine_.ended()) {
     return;
+  }
+  for (const ModelRecord& model : models_) {
+    if (model.result.has_value()) {
+      digests.insert(*model.result);
+    }
   }
   for (const auto& [site, baseline] : baselines_) {
     digests.insert(baseline.blob);

@@ -14,6 +14,16 @@
 namespace cloister::secagg {
 namespace {
 
+// One member beyond the colluders knows that the models are what plan and sums give: one honest site has checked.
+absl::Status CheckModels(const SumParams& params, const VerifiedRoster& roster) {
+  const auto checked = std::count_if(roster.members().begin(), roster.members().end(),
+                                     [](const Member& member) { return member.models_checked; });
+  if (checked > params.colluders) return absl::OkStatus();
+  return absl::AbortedError(
+      fmt::format("{}: {} sites of the roster have checked that the models follow from the sums before, wanted {}",
+                  NameOf(params), checked, params.colluders + 1));
+}
+
 absl::Status CheckContext(const SumParams& params, const Digest& said, const Digest& ours) {
   if (said == ours) return absl::OkStatus();
   return absl::AbortedError(fmt::format("{}: the coordinator speaks of another roster or set of sharers ({}, here {})",
@@ -26,30 +36,38 @@ absl::Status CheckQuorum(const SumParams& params, const VerifiedRoster& roster, 
       fmt::format("{}: {} {}, wanted {}", NameOf(params), found, what, roster.quorum()));
 }
 
-// The shares of `owner` that `entry` brings, or none when they do not open. Not OK: the coordinator altered the entry.
-absl::StatusOr<std::optional<SharePair>> ReadInboxEntry(const Shared& state, const InboxEntry& entry, size_t owner,
-                                                        const Digest& root) {
+// What `owner` dealt to this site. DATA_LOSS: the coordinator altered it, or it is not what the owner signed.
+absl::StatusOr<DealtShare> ReadInboxEntry(const Shared& state, const InboxEntry& entry, size_t owner,
+                                          const ShareRoot& root) {
   const std::vector<size_t> holders = Neighbourhood(state.roster.size(), owner);
   const size_t position =
       static_cast<size_t>(std::lower_bound(holders.begin(), holders.end(), state.self) - holders.begin());
-  const bool intact = entry.share.recipient == state.roster[state.self].site &&
-                      crypto::MerklePathLeadsTo(root, ShareLeaf(entry.share), position, holders.size(), entry.path);
+  const bool intact =
+      entry.share.recipient == state.roster[state.self].site &&
+      crypto::MerklePathLeadsTo(root.root, ShareLeaf(entry.share), position, holders.size(), entry.path);
   if (!intact) {
     return absl::DataLossError(
         fmt::format("the share of site {} is not the one it signed for us", state.roster[owner].site.value()));
   }
-  absl::StatusOr<SharePair> pair = OpenShares(state.secrets, state.roster, owner, state.self, entry.share);
-  if (!pair.ok()) return std::optional<SharePair>();  // the owner's fault; others' shares of it may do
-  return std::optional<SharePair>(*pair);
+  absl::StatusOr<DealtShare> dealt = OpenShares(state.secrets, state.roster, owner, state.self, entry.share, root);
+  if (dealt.ok()) return dealt;
+  return Annotate(dealt.status(), fmt::format("the share of site {}", state.roster[owner].site.value()));
 }
 
-absl::StatusOr<std::vector<MaskStreams>> MakeStreams(const SumParams& params, const Shared& state, const Digest& ctx2,
-                                                     const std::vector<size_t>& sharers) {
+struct Masks {
+  std::vector<MaskStreams> streams;  // by vector
+  uint64_t of_tag = 0;               // all of them added up
+};
+
+absl::StatusOr<Masks> MakeMasks(const SumParams& params, const Shared& state, const Digest& ctx2,
+                                const std::vector<size_t>& sharers) {
   const SiteId& site = state.roster[state.self].site;
   std::vector<std::vector<MaskKey>> keys(params.vectors.size());
   for (size_t i = 0; i < params.vectors.size(); ++i) {
     keys[i].push_back({SelfMaskKey(ctx2, state.secrets.self_mask, site, params.vectors[i].name), true});
   }
+  Masks masks;
+  masks.of_tag = TagMask(SelfMaskKey(ctx2, state.secrets.self_mask, site, kCheckVector));
   for (const size_t peer : Neighbourhood(state.roster.size(), state.self)) {
     if (peer == state.self || !Contains(sharers, peer)) continue;
     const Member& member = state.roster[peer];
@@ -58,26 +76,23 @@ absl::StatusOr<std::vector<MaskStreams>> MakeStreams(const SumParams& params, co
       keys[i].push_back(
           {PairMaskKey(ctx2, shared, site, member.site, params.vectors[i].name), AddsPairMask(site, member.site)});
     }
+    const uint64_t of_pair = TagMask(PairMaskKey(ctx2, shared, site, member.site, kCheckVector));
+    masks.of_tag = AddsPairMask(site, member.site) ? FieldAdd(masks.of_tag, of_pair) : FieldSub(masks.of_tag, of_pair);
   }
-  std::vector<MaskStreams> streams;
-  for (const std::vector<MaskKey>& of_vector : keys) streams.push_back(MaskStreams::Create(of_vector));
-  return streams;
+  for (const std::vector<MaskKey>& of_vector : keys) masks.streams.push_back(MaskStreams::Create(of_vector));
+  return masks;
 }
 
 std::vector<Reveal> ChooseReveals(const Committed& state, const std::vector<size_t>& survivors) {
   std::vector<Reveal> reveals;
   for (const size_t owner : Neighbourhood(state.roster.size(), state.self)) {
     if (!Contains(state.sharers, owner)) continue;
-    Reveal reveal{state.roster[owner].site, NoShare{}};
-    const auto pair = state.inbox.find(owner);
-    if (pair != state.inbox.end()) {
-      if (Contains(survivors, owner)) {
-        reveal.share = SelfMaskShare{pair->second.self_mask};
-      } else {
-        reveal.share = KeyShare{pair->second.key};
-      }
+    const SharePair& pair = state.inbox.at(owner);
+    if (Contains(survivors, owner)) {
+      reveals.push_back({state.roster[owner].site, SelfMaskShare{pair.self_mask}});
+    } else {
+      reveals.push_back({state.roster[owner].site, KeyShare{pair.key}});
     }
-    reveals.push_back(std::move(reveal));
   }
   return reveals;
 }
@@ -112,11 +127,13 @@ absl::StatusOr<ClientStep> ClientSession::Core::On(Advertised& now, const Roster
   if (message.adverts[*index] != now.advert) {
     return absl::AbortedError(fmt::format("{}: the roster has another advert of this site", NameOf(params)));
   }
+  CLOISTER_RETURN_IF_ERROR(CheckModels(params, roster));
   ClientStep step;
   CLOISTER_RETURN_IF_ERROR(Assert(step, "roster", roster.ctx1()));
   CLOISTER_ASSIGN_OR_RETURN(Dealing dealing, DealSecrets(now.secrets, signer, roster, *index));
   step.reply = Encode(dealing.message);
-  Shared next{std::move(now.secrets), std::move(roster), *index, dealing.own, std::move(dealing.message.root)};
+  Shared next{std::move(now.secrets), std::move(roster), *index, std::move(dealing.own),
+              std::move(dealing.message.root)};
   state = std::move(next);
   return step;
 }
@@ -124,30 +141,34 @@ absl::StatusOr<ClientStep> ClientSession::Core::On(Advertised& now, const Roster
 absl::StatusOr<ClientStep> ClientSession::Core::On(Shared& now, const ShareDelivery& message) {
   CLOISTER_RETURN_IF_ERROR(CheckContext(params, message.ctx1, now.roster.ctx1()));
   std::vector<SiteId> sites;
-  std::vector<Digest> roots;
+  std::vector<ShareRoot> roots;
   for (const Bytes& bytes : message.roots) {
-    CLOISTER_ASSIGN_OR_RETURN(const ShareRoot root, CheckShareRoot(params, now.roster, bytes));
+    CLOISTER_ASSIGN_OR_RETURN(ShareRoot root, CheckShareRoot(params, now.roster, bytes));
     if (root.site == self && bytes != now.share_root) {
       return absl::AbortedError(fmt::format("{}: other shares of this site than it dealt", NameOf(params)));
     }
     sites.push_back(root.site);
-    roots.push_back(root.root);
+    roots.push_back(std::move(root));
   }
   CLOISTER_ASSIGN_OR_RETURN(const std::vector<size_t> sharers, RisingIndices(now.roster, sites));
   CLOISTER_RETURN_IF_ERROR(CheckQuorum(params, now.roster, sharers.size(), "sites shared their secrets"));
   if (!Contains(sharers, now.self)) {
     return absl::AbortedError(fmt::format("{}: this site was left out of the sharers", NameOf(params)));
   }
-  std::map<size_t, SharePair> inbox{{now.self, now.own}};
+  std::map<size_t, SharePair> inbox{{now.self, now.own.pair}};
+  std::vector<crypto::SecretBytes> check_parts;
   size_t entry = 0;
   for (size_t i = 0; i < sharers.size(); ++i) {
-    if (sharers[i] == now.self) continue;
+    if (sharers[i] == now.self) {
+      check_parts.push_back(std::move(now.own.check_part));
+      continue;
+    }
     if (entry == message.inbox.size() || message.inbox[entry].owner != sites[i]) {
       return absl::DataLossError(fmt::format("{}: the share of site {} is missing", NameOf(params), sites[i].value()));
     }
-    CLOISTER_ASSIGN_OR_RETURN(const std::optional<SharePair> pair,
-                              ReadInboxEntry(now, message.inbox[entry++], sharers[i], roots[i]));
-    if (pair.has_value()) inbox.emplace(sharers[i], *pair);
+    CLOISTER_ASSIGN_OR_RETURN(DealtShare dealt, ReadInboxEntry(now, message.inbox[entry++], sharers[i], roots[i]));
+    inbox.emplace(sharers[i], dealt.pair);
+    check_parts.push_back(std::move(dealt.check_part));
   }
   if (entry != message.inbox.size()) {
     return absl::DataLossError(fmt::format("{}: more shares than sharers", NameOf(params)));
@@ -155,14 +176,19 @@ absl::StatusOr<ClientStep> ClientSession::Core::On(Shared& now, const ShareDeliv
   const Digest ctx2 = SharersContext(now.roster.ctx1(), now.roster.size(), sharers, message.roots);
   ClientStep step;
   CLOISTER_RETURN_IF_ERROR(Assert(step, "u2", ctx2));
-  CLOISTER_ASSIGN_OR_RETURN(std::vector<MaskStreams> streams, MakeStreams(params, now, ctx2, sharers));
+  CLOISTER_ASSIGN_OR_RETURN(Masks masks, MakeMasks(params, now, ctx2, sharers));
+  crypto::SecretBytes check_seed = CheckSeed(ctx2, check_parts);
+  CheckTag tag(check_seed, params.vectors);
   Masking next{std::move(now.roster),
                now.self,
                ctx2,
                sharers,
                std::move(inbox),
-               std::move(streams),
-               std::vector<Coverage>(params.vectors.size())};
+               std::move(masks.streams),
+               std::vector<Coverage>(params.vectors.size()),
+               std::move(check_seed),
+               std::move(tag),
+               masks.of_tag};
   state = std::move(next);
   return step;
 }
@@ -197,8 +223,13 @@ absl::StatusOr<ClientStep> ClientSession::Core::On(Committed& now, const Survivo
   consistency.signature = signer.Sign(DomainOf(MessageType::kConsistency), SignedPart(consistency));
   step.reply = Encode(consistency);
   std::vector<Reveal> reveals = ChooseReveals(now, survivors);
-  Confirmed next{std::move(now.roster), now.self, now.ctx2, std::move(now.sharers), survivors, digest,
-                 std::move(reveals)};
+  Confirmed next{std::move(now.roster),
+                 now.self,
+                 now.ctx2,
+                 std::move(now.sharers),
+                 survivors,
+                 std::move(reveals),
+                 {now.ctx2, digest, std::move(now.check_seed)}};
   state = std::move(next);
   return step;
 }
@@ -208,7 +239,7 @@ absl::StatusOr<ClientStep> ClientSession::Core::On(Confirmed& now, const Signatu
   std::vector<SiteId> sites;
   for (const Bytes& bytes : message.consistencies) {
     CLOISTER_ASSIGN_OR_RETURN(const Consistency consistency, CheckConsistency(params, now.roster, now.ctx2, bytes));
-    if (consistency.survivors != now.survivor_digest) {
+    if (consistency.survivors != now.check.survivors) {
       return absl::AbortedError(
           fmt::format("{}: site {} signed another list of survivors: the coordinator told two "
                       "stories",
@@ -227,13 +258,13 @@ absl::StatusOr<ClientStep> ClientSession::Core::On(Confirmed& now, const Signatu
     return absl::FailedPreconditionError(fmt::format("{}: {} sites confirmed the survivors, wanted {}", NameOf(params),
                                                      signers.size(), now.roster.threshold()));
   }
-  Unmask unmask{now.ctx2, now.survivor_digest, self, std::move(now.reveals), {}};
+  Unmask unmask{now.ctx2, now.check.survivors, self, std::move(now.reveals), {}};
   unmask.signature = signer.Sign(DomainOf(MessageType::kUnmask), SignedPart(unmask));
   ClientStep step;
   step.reply = Encode(unmask);
   CLOISTER_RETURN_IF_ERROR(Assert(step, "unmask", crypto::Sha256(*step.reply)));
   CLOISTER_RETURN_IF_ERROR(AssertKey(step, FactScope(params) + "closed", ctx0));
-  Finished next{std::move(now.roster), std::move(now.sharers), std::move(now.survivors)};
+  Finished next{std::move(now.roster), std::move(now.sharers), std::move(now.survivors), std::move(now.check)};
   state = std::move(next);
   return step;
 }
@@ -250,6 +281,7 @@ absl::Status ClientSession::Core::MaskElements(size_t index, uint64_t offset, ab
     return absl::InvalidArgumentError(fmt::format("{}: elements from {} of vector {} were masked before",
                                                   NameOf(params), offset, params.vectors[index].name));
   }
+  now->tag.Add(index, offset, absl::Span<const T>(values));
   now->streams[index].Apply(offset, values);
   return absl::OkStatus();
 }
@@ -261,9 +293,6 @@ absl::Status ClientSession::Core::CheckMasked(const Masking& now, const std::vec
   bool fits = vectors.size() == params.vectors.size();
   for (size_t i = 0; fits && i < vectors.size(); ++i) fits = vectors[i].length == params.vectors[i].length;
   if (!fits) return absl::InvalidArgumentError(fmt::format("{}: not the plan's vectors", NameOf(params)));
-  // A site that committed before it was killed may have its masked vectors on disk: the stored fact stands for the
-  // masking.
-  if (facts.count(KeyOf("masked")) > 0) return absl::OkStatus();
   for (size_t i = 0; i < vectors.size(); ++i) {
     if (!now.covered[i].IsAllOf(params.vectors[i].length)) {
       return absl::FailedPreconditionError(
@@ -273,18 +302,16 @@ absl::Status ClientSession::Core::CheckMasked(const Masking& now, const std::vec
   return absl::OkStatus();
 }
 
-Bytes ClientSession::Core::CommitMessage(const Digest& ctx2, const std::vector<VectorCommit>& vectors) const {
-  MaskedCommit commit{ctx2, self, vectors, {}};
-  commit.signature = signer.Sign(DomainOf(MessageType::kMaskedCommit), SignedPart(commit));
-  return Encode(commit);
-}
-
-absl::StatusOr<ClientStep> ClientSession::Core::CommitAgain(const Committed& now,
-                                                            const std::vector<VectorCommit>& vectors) {
+absl::StatusOr<ClientStep> ClientSession::Core::CommitTo(Bytes commit) {
   ClientStep step;
-  step.reply = CommitMessage(now.ctx2, vectors);
+  step.reply = std::move(commit);
   if (absl::Status agrees = Assert(step, "masked", crypto::Sha256(*step.reply)); !agrees.ok()) {
     return Abort(std::move(agrees));
+  }
+  if (auto* now = std::get_if<Masking>(&state)) {
+    Committed next{std::move(now->roster),     now->self,  now->ctx2, std::move(now->sharers), std::move(now->inbox),
+                   std::move(now->check_seed), *step.reply};
+    state = std::move(next);
   }
   return step;
 }

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "protocols/secagg/check_tag.h"
 #include "protocols/secagg/client_session.h"
 #include "protocols/secagg/dealing.h"
 #include "protocols/secagg/mask.h"
@@ -39,7 +40,7 @@ struct Shared {
   SiteSecrets secrets;
   VerifiedRoster roster;
   size_t self = 0;
-  SharePair own;
+  DealtShare own;
   Bytes share_root;
 };
 // From here on b and the mask key are gone: the streams and the shares of others are all that is needed.
@@ -48,9 +49,12 @@ struct Masking {
   size_t self = 0;
   Digest ctx2;
   std::vector<size_t> sharers;        // U2
-  std::map<size_t, SharePair> inbox;  // by owner, ours included; without those that did not open
+  std::map<size_t, SharePair> inbox;  // by owner, ours included
   std::vector<MaskStreams> streams;   // by vector
   std::vector<Coverage> covered;      // by vector
+  crypto::SecretBytes check_seed;
+  CheckTag tag;
+  uint64_t tag_mask = 0;
 };
 struct Committed {
   VerifiedRoster roster;
@@ -58,6 +62,7 @@ struct Committed {
   Digest ctx2;
   std::vector<size_t> sharers;
   std::map<size_t, SharePair> inbox;
+  crypto::SecretBytes check_seed;
   Bytes commit;
 };
 // The survivors are known: of every owner the kind of share that must never be revealed is gone.
@@ -67,13 +72,14 @@ struct Confirmed {
   Digest ctx2;
   std::vector<size_t> sharers;
   std::vector<size_t> survivors;  // U3
-  Digest survivor_digest;
   std::vector<Reveal> reveals;
+  SumCheck check;
 };
 struct Finished {
   VerifiedRoster roster;
   std::vector<size_t> sharers;
   std::vector<size_t> survivors;
+  SumCheck check;
 };
 struct Aborted {
   absl::Status why;
@@ -84,6 +90,7 @@ struct ClientSession::Core {
   crypto::Signer signer;
   Trust trust;
   Facts facts;
+  bool models_checked;
   Digest ctx0;
   SiteId self;
   std::variant<Starting, Advertised, Shared, Masking, Committed, Confirmed, Finished, Aborted> state;
@@ -100,12 +107,10 @@ struct ClientSession::Core {
 
   template <typename T>
   absl::Status MaskElements(size_t index, uint64_t offset, absl::Span<T> values);
-  // INVALID_ARGUMENT: not the plan's vectors. FAILED_PRECONDITION: a part was never masked, and never committed to
-  // before.
+  // INVALID_ARGUMENT: not the plan's vectors. FAILED_PRECONDITION: a part was never masked.
   absl::Status CheckMasked(const Masking& now, const std::vector<VectorCommit>& vectors) const;
-  Bytes CommitMessage(const Digest& ctx2, const std::vector<VectorCommit>& vectors) const;
-  // The same step for the same vectors; other vectors end the session.
-  absl::StatusOr<ClientStep> CommitAgain(const Committed& now, const std::vector<VectorCommit>& vectors);
+  // The step that makes `commit` this site's word: from Masking to Committed, or from Committed to itself.
+  absl::StatusOr<ClientStep> CommitTo(Bytes commit);
   // Null before the roster is known.
   const VerifiedRoster* KnownRoster() const;
 

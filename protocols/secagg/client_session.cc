@@ -84,6 +84,7 @@ absl::StatusOr<ClientSession> ClientSession::Create(ClientInputs inputs) {
                                                       std::move(inputs.signer),
                                                       {std::move(inputs.ca), inputs.now},
                                                       std::move(inputs.facts),
+                                                      inputs.models_checked,
                                                       ctx0,
                                                       std::move(self),
                                                       Starting{std::move(secrets)},
@@ -101,6 +102,7 @@ absl::StatusOr<ClientStep> ClientSession::Advertise() {
   advert.channel_key = secrets.channel.public_key();
   advert.mask_key = secrets.mask.public_key();
   advert.self_mask_commitment = SelfMaskCommitment(core_->ctx0, core_->self, secrets.self_mask);
+  advert.models_checked = core_->models_checked;
   advert.certificate = core_->signer.certificate().der();
   advert.signature = core_->signer.Sign(DomainOf(MessageType::kAdvert), SignedPart(advert));
   ClientStep step;
@@ -137,23 +139,36 @@ absl::Status ClientSession::Mask(size_t index, uint64_t offset, absl::Span<uint6
 
 absl::StatusOr<ClientStep> ClientSession::Commit(const std::vector<VectorCommit>& vectors) {
   if (const auto* aborted = std::get_if<Aborted>(&core_->state)) return Dead(*aborted);
-  const auto* committed = std::get_if<Committed>(&core_->state);
-  if (committed != nullptr) return core_->CommitAgain(*committed, vectors);
-  auto* now = std::get_if<Masking>(&core_->state);
-  if (now == nullptr) {
+  MaskedCommit commit;
+  if (const auto* committed = std::get_if<Committed>(&core_->state)) {
+    CLOISTER_ASSIGN_OR_RETURN(commit, DecodeMaskedCommit(committed->commit));
+  } else if (const auto* now = std::get_if<Masking>(&core_->state)) {
+    CLOISTER_RETURN_IF_ERROR(core_->CheckMasked(*now, vectors));
+    commit.ctx2 = now->ctx2;
+    commit.site = core_->self;
+    commit.tag = FieldAdd(now->tag.value(), now->tag_mask);
+  } else {
     return absl::FailedPreconditionError(
         fmt::format("{}: nothing to commit to while {}", NameOf(core_->params), NameOf(phase())));
   }
-  CLOISTER_RETURN_IF_ERROR(core_->CheckMasked(*now, vectors));
-  ClientStep step;
-  step.reply = core_->CommitMessage(now->ctx2, vectors);
-  if (absl::Status agrees = core_->Assert(step, "masked", crypto::Sha256(*step.reply)); !agrees.ok()) {
-    return core_->Abort(std::move(agrees));
+  commit.vectors = vectors;
+  commit.signature = core_->signer.Sign(DomainOf(MessageType::kMaskedCommit), SignedPart(commit));
+  return core_->CommitTo(Encode(commit));
+}
+
+absl::StatusOr<ClientStep> ClientSession::Recommit(ByteView commit) {
+  if (const auto* aborted = std::get_if<Aborted>(&core_->state)) return Dead(*aborted);
+  const auto stored = core_->facts.find(core_->KeyOf("masked"));
+  if (!std::holds_alternative<Masking>(core_->state) || stored == core_->facts.end()) {
+    return absl::FailedPreconditionError(
+        fmt::format("{}: this site has not committed before, or is {}", NameOf(core_->params), NameOf(phase())));
   }
-  Committed next{std::move(now->roster), now->self,  now->ctx2, std::move(now->sharers),
-                 std::move(now->inbox),  *step.reply};
-  core_->state = std::move(next);
-  return step;
+  return core_->CommitTo(Bytes(commit));
+}
+
+const SumCheck* ClientSession::check() const {
+  const auto* finished = std::get_if<Finished>(&core_->state);
+  return finished == nullptr ? nullptr : &finished->check;
 }
 
 ClientPhase ClientSession::phase() const {

@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "protocols/crypto/signer.h"
+#include "protocols/secagg/check_tag.h"
 #include "protocols/secagg/facts.h"
 #include "protocols/secagg/messages.h"
 #include "protocols/secagg/params.h"
@@ -39,6 +40,9 @@ struct ClientInputs {
   absl::Time now;                  // for certificate validity
   crypto::SecretBytes job_secret;  // 32 random bytes, made when the job was accepted, kept for as long as the job
   Facts facts;                     // all stored facts under FactScope(params); others are ignored
+  // Does this site know that the models are what the plan and the sums before give? Goes into the signed advert: a site
+  // that could not check relies on colluders + 1 others that could.
+  bool models_checked = true;
 };
 
 struct ClientStep {
@@ -78,9 +82,13 @@ class ClientSession {
   // masked vector leaves, and may then send only bytes with these roots, ever; asked again, the same Step. ABORTED:
   // other roots were committed to before.
   absl::StatusOr<ClientStep> Commit(const std::vector<VectorCommit>& vectors);
+  // For a site that was killed after it committed: the stored reply of Commit() again, instead of masking again.
+  // FAILED_PRECONDITION: nothing was committed to, or another state; ABORTED: not that reply.
+  absl::StatusOr<ClientStep> Recommit(ByteView commit);
 
   ClientPhase phase() const;
   const SumParams& params() const;
+  const SumCheck* check() const;          // in Finished: by what the published sum is checked; else null
   std::vector<SiteId> roster() const;     // from Shared on
   std::vector<SiteId> sharers() const;    // U2, from Masking on: whose masks are in
   std::vector<SiteId> survivors() const;  // U3, from Confirmed on: whose vectors are summed

@@ -9,6 +9,7 @@
 
 #include "protocols/crypto/aead.h"
 #include "protocols/crypto/hkdf.h"
+#include "protocols/secagg/check_tag.h"
 #include "protocols/secagg/graph.h"
 #include "protocols/secagg/transcript.h"
 
@@ -37,12 +38,13 @@ Bytes ChannelContext(const Digest& ctx1, const SiteId& from, const SiteId& to) {
   return CanonicalWriter().Put(ctx1).Blob(from.value()).Blob(to.value()).Take();
 }
 
-crypto::SecretBytes Join(const SharePair& pair) {
-  crypto::SecretBytes joined(2 * kShamirShareBytes);
+crypto::SecretBytes Join(const SharePair& pair, const crypto::SecretBytes& check_part) {
+  crypto::SecretBytes joined(2 * kShamirShareBytes + kCheckPartBytes);
   const crypto::SecretBytes self_mask = pair.self_mask.ToBytes();
   const crypto::SecretBytes key = pair.key.ToBytes();
   std::copy(self_mask.data(), self_mask.data() + kShamirShareBytes, joined.data());
   std::copy(key.data(), key.data() + kShamirShareBytes, joined.data() + kShamirShareBytes);
+  std::copy(check_part.data(), check_part.data() + kCheckPartBytes, joined.data() + 2 * kShamirShareBytes);
   return joined;
 }
 
@@ -74,6 +76,7 @@ absl::StatusOr<Dealing> DealSecrets(const SiteSecrets& secrets, const crypto::Si
   CLOISTER_ASSIGN_OR_RETURN(const std::vector<ShamirShare> key_shares,
                             DealShares(secrets.mask.seed(), Threshold(n), n, key_stream));
   Dealing dealing;
+  dealing.own.check_part = crypto::Hkdf(ctx1.view(), secrets.root, "CSA1/check-part", kCheckPartBytes);
   std::vector<Digest> leaves;
   for (size_t i = 0; i < holders.size(); ++i) {
     const SiteId& holder = roster[holders[i]].site;
@@ -83,41 +86,45 @@ absl::StatusOr<Dealing> DealSecrets(const SiteSecrets& secrets, const crypto::Si
     share.self_mask_hash = ShareHash(ctx1, owner, holder, ShareKind::kSelfMask, pair.self_mask);
     share.key_hash = ShareHash(ctx1, owner, holder, ShareKind::kKey, pair.key);
     if (holders[i] == self) {
-      dealing.own = pair;
+      dealing.own.pair = pair;
     } else {
       CLOISTER_ASSIGN_OR_RETURN(const crypto::SecretBytes key,
                                 ChannelKey(secrets.channel, roster[holders[i]], ctx1, owner, holder));
-      CLOISTER_ASSIGN_OR_RETURN(
-          share.sealed, crypto::Seal(key, kChannelNonce, ChannelContext(ctx1, owner, holder), Join(pair).view()));
+      CLOISTER_ASSIGN_OR_RETURN(share.sealed, crypto::Seal(key, kChannelNonce, ChannelContext(ctx1, owner, holder),
+                                                           Join(pair, dealing.own.check_part).view()));
     }
     leaves.push_back(ShareLeaf(share));
     dealing.message.entries.push_back(std::move(share));
   }
-  ShareRoot root{ctx1, owner, crypto::MerkleRootOf(leaves), {}};
+  ShareRoot root{
+      ctx1, owner, crypto::MerkleRootOf(leaves), CheckSeedCommitment(ctx1, owner, dealing.own.check_part), {}};
   root.signature = signer.Sign(kShareRootDomain, SignedPart(root));
   dealing.message.root = Encode(root);
   return dealing;
 }
 
-absl::StatusOr<SharePair> OpenShares(const SiteSecrets& secrets, const VerifiedRoster& roster, size_t owner,
-                                     size_t self, const SealedShare& share) {
+absl::StatusOr<DealtShare> OpenShares(const SiteSecrets& secrets, const VerifiedRoster& roster, size_t owner,
+                                      size_t self, const SealedShare& share, const ShareRoot& root) {
   const Digest& ctx1 = roster.ctx1();
   const SiteId& from = roster[owner].site;
   const SiteId& to = roster[self].site;
   CLOISTER_ASSIGN_OR_RETURN(const crypto::SecretBytes key, ChannelKey(secrets.channel, roster[owner], ctx1, from, to));
   CLOISTER_ASSIGN_OR_RETURN(const crypto::SecretBytes joined,
                             crypto::Open(key, kChannelNonce, ChannelContext(ctx1, from, to), share.sealed));
-  if (joined.size() != 2 * kShamirShareBytes) {
+  if (joined.size() != 2 * kShamirShareBytes + kCheckPartBytes) {
     return absl::DataLossError(fmt::format("site {} sealed {} bytes as shares", from.value(), joined.size()));
   }
-  SharePair pair;
-  CLOISTER_ASSIGN_OR_RETURN(pair.self_mask, ShamirShare::FromBytes(joined.view().substr(0, kShamirShareBytes)));
-  CLOISTER_ASSIGN_OR_RETURN(pair.key, ShamirShare::FromBytes(joined.view().substr(kShamirShareBytes)));
-  if (ShareHash(ctx1, from, to, ShareKind::kSelfMask, pair.self_mask) != share.self_mask_hash ||
-      ShareHash(ctx1, from, to, ShareKind::kKey, pair.key) != share.key_hash) {
+  DealtShare dealt;
+  CLOISTER_ASSIGN_OR_RETURN(dealt.pair.self_mask, ShamirShare::FromBytes(joined.view().substr(0, kShamirShareBytes)));
+  CLOISTER_ASSIGN_OR_RETURN(dealt.pair.key,
+                            ShamirShare::FromBytes(joined.view().substr(kShamirShareBytes, kShamirShareBytes)));
+  dealt.check_part = joined.Slice(2 * kShamirShareBytes, kCheckPartBytes);
+  if (ShareHash(ctx1, from, to, ShareKind::kSelfMask, dealt.pair.self_mask) != share.self_mask_hash ||
+      ShareHash(ctx1, from, to, ShareKind::kKey, dealt.pair.key) != share.key_hash ||
+      CheckSeedCommitment(ctx1, from, dealt.check_part) != root.check_part) {
     return absl::DataLossError(fmt::format("site {} sealed other shares than it signed", from.value()));
   }
-  return pair;
+  return dealt;
 }
 
 }  // namespace cloister::secagg

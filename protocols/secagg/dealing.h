@@ -26,17 +26,24 @@ struct SharePair {
   ShamirShare key;
 };
 
+// And, sealed with it, the owner's part of the seed by which the sum will be checked: 32 bytes, the same for every
+// holder.
+struct DealtShare {
+  SharePair pair;
+  crypto::SecretBytes check_part;
+};
+
 struct Dealing {
   Shares message;  // to the coordinator, signed
-  SharePair own;   // the share that the owner keeps itself
+  DealtShare own;  // what the owner keeps itself
 };
 
 // Deals the secrets of member `self` to its neighbourhood. INVALID_ARGUMENT: a neighbour's channel key is of low order.
 absl::StatusOr<Dealing> DealSecrets(const SiteSecrets& secrets, const crypto::Signer& signer,
                                     const VerifiedRoster& roster, size_t self);
 
-// What `owner` sealed for `self`. DATA_LOSS: it does not open, or is not what the hashes beside it say.
-absl::StatusOr<SharePair> OpenShares(const SiteSecrets& secrets, const VerifiedRoster& roster, size_t owner,
-                                     size_t self, const SealedShare& share);
+// What `owner` sealed for `self`. DATA_LOSS: it does not open, or is not what the hashes beside it and in `root` say.
+absl::StatusOr<DealtShare> OpenShares(const SiteSecrets& secrets, const VerifiedRoster& roster, size_t owner,
+                                      size_t self, const SealedShare& share, const ShareRoot& root);
 
 }  // namespace cloister::secagg

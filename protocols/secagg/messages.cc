@@ -48,19 +48,24 @@ std::string_view NameOf(MessageType type) {
 Bytes SignedPart(const Advert& message) {
   CanonicalWriter writer = Begin(MessageType::kAdvert);
   writer.Put(message.ctx0).Blob(message.site.value()).Fixed(message.channel_key).Fixed(message.mask_key);
-  writer.Put(message.self_mask_commitment).Blob(message.certificate);
+  writer.Put(message.self_mask_commitment).U8(message.models_checked ? 1 : 0).Blob(message.certificate);
   return writer.Take();
 }
 
 Bytes SignedPart(const ShareRoot& message) {
-  return CanonicalWriter().Put(message.ctx1).Blob(message.site.value()).Put(message.root).Take();
+  return CanonicalWriter()
+      .Put(message.ctx1)
+      .Blob(message.site.value())
+      .Put(message.root)
+      .Put(message.check_part)
+      .Take();
 }
 
 Bytes SignedPart(const MaskedCommit& message) {
   CanonicalWriter writer = Begin(MessageType::kMaskedCommit);
   writer.Put(message.ctx2).Blob(message.site.value()).U32(static_cast<uint32_t>(message.vectors.size()));
   for (const VectorCommit& vector : message.vectors) writer.Put(vector.root).U64(vector.length);
-  return writer.Take();
+  return writer.U64(message.tag).Take();
 }
 
 Bytes SignedPart(const Consistency& message) {
@@ -77,10 +82,9 @@ Bytes SignedPart(const Unmask& message) {
     writer.Blob(reveal.owner.value());
     if (const auto* self_mask = std::get_if<SelfMaskShare>(&reveal.share)) {
       writer.U8(static_cast<uint8_t>(RevealKind::kSelfMask)).Fixed(self_mask->share.ToBytes().view());
-    } else if (const auto* key = std::get_if<KeyShare>(&reveal.share)) {
-      writer.U8(static_cast<uint8_t>(RevealKind::kKey)).Fixed(key->share.ToBytes().view());
     } else {
-      writer.U8(static_cast<uint8_t>(RevealKind::kNone));
+      const ShamirShare& key = std::get<KeyShare>(reveal.share).share;
+      writer.U8(static_cast<uint8_t>(RevealKind::kKey)).Fixed(key.ToBytes().view());
     }
   }
   return writer.Take();

@@ -38,6 +38,7 @@ struct Advert {
   Bytes channel_key;            // X25519, 32 bytes: shares travel under it
   Bytes mask_key;               // X25519, 32 bytes: pairwise masks come from it
   Digest self_mask_commitment;  // of b
+  bool models_checked = false;  // this site knows that the models follow from the plan and checked sums
   Bytes certificate;            // DER, Ed25519
   Bytes signature;
 };
@@ -51,13 +52,14 @@ struct SealedShare {
   SiteId recipient;
   Digest self_mask_hash;  // of (ctx1, u, v, share of b_u)
   Digest key_hash;        // of (ctx1, u, v, share of sk_mask_u)
-  Bytes sealed;           // AES-256-GCM of both shares
+  Bytes sealed;           // AES-256-GCM of both shares and the owner's part of the check seed
 };
 
 struct ShareRoot {
   Digest ctx1;
   SiteId site;
-  Digest root;  // Merkle root over the leaves of all SealedShares
+  Digest root;        // Merkle root over the leaves of all SealedShares
+  Digest check_part;  // CheckSeedCommitment of the owner's part of the check seed
   Bytes signature;
 };
 
@@ -87,6 +89,7 @@ struct MaskedCommit {
   Digest ctx2;
   SiteId site;
   std::vector<VectorCommit> vectors;  // in the order of SumParams::vectors
+  uint64_t tag = 0;                   // masked, below kFieldPrime: check_tag.h
   Bytes signature;
 };
 
@@ -114,11 +117,10 @@ struct SelfMaskShare {
 struct KeyShare {
   ShamirShare share;
 };
-struct NoShare {};  // what the owner sealed for this site did not open, or did not match its hash
-enum class RevealKind : uint8_t { kNone = 0, kSelfMask = 1, kKey = 2 };  // as encoded
+enum class RevealKind : uint8_t { kSelfMask = 1, kKey = 2 };  // as encoded
 struct Reveal {
   SiteId owner;
-  std::variant<SelfMaskShare, KeyShare, NoShare> share;
+  std::variant<SelfMaskShare, KeyShare> share;
 };
 
 struct Unmask {

@@ -51,10 +51,6 @@ absl::StatusOr<Reveal> TakeReveal(CanonicalReader& reader) {
   Reveal reveal;
   CLOISTER_ASSIGN_OR_RETURN(reveal.owner, TakeSite(reader));
   CLOISTER_ASSIGN_OR_RETURN(const uint8_t kind, reader.U8());
-  if (kind == static_cast<uint8_t>(RevealKind::kNone)) {
-    reveal.share = NoShare{};
-    return reveal;
-  }
   CLOISTER_ASSIGN_OR_RETURN(const Bytes bytes, reader.Fixed(kShamirShareBytes));
   CLOISTER_ASSIGN_OR_RETURN(const ShamirShare share, ShamirShare::FromBytes(bytes));
   if (kind == static_cast<uint8_t>(RevealKind::kSelfMask)) {
@@ -100,6 +96,9 @@ absl::StatusOr<Advert> DecodeAdvert(ByteView bytes) {
   CLOISTER_ASSIGN_OR_RETURN(message.channel_key, reader.Fixed(crypto::kX25519Bytes));
   CLOISTER_ASSIGN_OR_RETURN(message.mask_key, reader.Fixed(crypto::kX25519Bytes));
   CLOISTER_ASSIGN_OR_RETURN(message.self_mask_commitment, reader.TakeDigest());
+  CLOISTER_ASSIGN_OR_RETURN(const uint8_t checked, reader.U8());
+  if (checked > 1) return absl::DataLossError(fmt::format("an advert says {} where 0 or 1 belongs", checked));
+  message.models_checked = checked == 1;
   CLOISTER_ASSIGN_OR_RETURN(message.certificate, reader.Blob());
   CLOISTER_RETURN_IF_ERROR(TakeSignature(reader, message.signature));
   return message;
@@ -120,6 +119,7 @@ absl::StatusOr<ShareRoot> DecodeShareRoot(ByteView bytes) {
   CLOISTER_ASSIGN_OR_RETURN(message.ctx1, reader.TakeDigest());
   CLOISTER_ASSIGN_OR_RETURN(message.site, TakeSite(reader));
   CLOISTER_ASSIGN_OR_RETURN(message.root, reader.TakeDigest());
+  CLOISTER_ASSIGN_OR_RETURN(message.check_part, reader.TakeDigest());
   CLOISTER_RETURN_IF_ERROR(TakeSignature(reader, message.signature));
   return message;
 }
@@ -171,6 +171,8 @@ absl::StatusOr<MaskedCommit> DecodeMaskedCommit(ByteView bytes) {
     CLOISTER_ASSIGN_OR_RETURN(vector.root, reader.TakeDigest());
     CLOISTER_ASSIGN_OR_RETURN(vector.length, reader.U64());
   }
+  CLOISTER_ASSIGN_OR_RETURN(message.tag, reader.U64());
+  if (message.tag >= kFieldPrime) return absl::DataLossError("a tag lies outside its field");
   CLOISTER_RETURN_IF_ERROR(TakeSignature(reader, message.signature));
   return message;
 }

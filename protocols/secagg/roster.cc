@@ -69,8 +69,8 @@ absl::StatusOr<Member> CheckAdvert(const SumParams& params, const Digest& ctx0, 
           fmt::format("{}: site {} advertises a key of low order", NameOf(params), message.site.value()));
     }
   }
-  return Member{message.site, certificate.public_key(), message.channel_key, message.mask_key,
-                message.self_mask_commitment};
+  return Member{message.site,     certificate.public_key(),     message.channel_key,
+                message.mask_key, message.self_mask_commitment, message.models_checked};
 }
 
 absl::StatusOr<VerifiedRoster> VerifiedRoster::Create(const SumParams& params, const Digest& ctx0, const Trust& trust,

@@ -25,6 +25,7 @@ struct Member {
   Bytes channel_key;
   Bytes mask_key;
   Digest self_mask_commitment;
+  bool models_checked = false;
 };
 
 // One signed advert for this sum. DATA_LOSS, INVALID_ARGUMENT (malformed); ABORTED (another model, plan or attempt);

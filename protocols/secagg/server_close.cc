@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "protocols/crypto/x25519.h"
+#include "protocols/secagg/check_tag.h"
 #include "protocols/secagg/graph.h"
 #include "protocols/secagg/server_core.h"
 #include "protocols/secagg/transcript.h"
@@ -124,6 +125,8 @@ absl::StatusOr<crypto::SecretBytes> ServerSession::Core::Recover(size_t owner) c
 
 absl::Status ServerSession::Core::CloseUnmask() {
   std::vector<std::vector<MaskKey>> keys(params.vectors.size());
+  uint64_t tags = 0;
+  for (const auto& [survivor, commit] : commits) tags = FieldAdd(tags, commit.tag);
   for (const size_t owner : sharers) {
     const SiteId& site = (*roster)[owner].site;
     const absl::StatusOr<crypto::SecretBytes> secret = Recover(owner);
@@ -136,6 +139,7 @@ absl::Status ServerSession::Core::CloseUnmask() {
       for (size_t i = 0; i < keys.size(); ++i) {
         keys[i].push_back({SelfMaskKey(ctx2, *secret, site, params.vectors[i].name), false});
       }
+      tags = FieldSub(tags, TagMask(SelfMaskKey(ctx2, *secret, site, kCheckVector)));
       continue;
     }
     // A dropout: every survivor's mask with it is still in the sum, and is taken out with the opposite sign.
@@ -149,9 +153,12 @@ absl::Status ServerSession::Core::CloseUnmask() {
         keys[i].push_back(
             {PairMaskKey(ctx2, shared, member.site, site, params.vectors[i].name), !AddsPairMask(member.site, site)});
       }
+      const uint64_t of_pair = TagMask(PairMaskKey(ctx2, shared, member.site, site, kCheckVector));
+      tags = AddsPairMask(member.site, site) ? FieldSub(tags, of_pair) : FieldAdd(tags, of_pair);
     }
   }
   unmasker.emplace(params.vectors, std::move(keys));
+  tag = tags;
   good_shares.clear();
   return absl::OkStatus();
 }

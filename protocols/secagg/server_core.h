@@ -37,6 +37,7 @@ struct ServerSession::Core {
   // By owner: the shares that match what the owner signed, by position.
   std::map<size_t, std::map<uint32_t, ShamirShare>> good_shares;
   std::optional<Unmasker> unmasker;
+  uint64_t tag = 0;  // of the sum, in kDone
 
   std::map<SiteId, Bytes>& AcceptedNow() { return accepted[static_cast<size_t>(phase)]; }
   const std::map<SiteId, Bytes>& AcceptedNow() const { return accepted[static_cast<size_t>(phase)]; }

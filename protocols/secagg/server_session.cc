@@ -210,4 +210,9 @@ absl::StatusOr<const Unmasker*> ServerSession::unmasker() const {
   return &*core_->unmasker;
 }
 
+absl::StatusOr<ServerSession::Published> ServerSession::published() const {
+  CLOISTER_RETURN_IF_ERROR(unmasker().status());
+  return Published{core_->ctx2, core_->survivor_digest, core_->tag};
+}
+
 }  // namespace cloister::secagg

@@ -83,6 +83,13 @@ class ServerSession {
 
   // In kDone. FAILED_PRECONDITION: earlier.
   absl::StatusOr<const Unmasker*> unmasker() const;
+  // In kDone: what binds the published sum to this session, and the sum of the sites' tags.
+  struct Published {
+    Digest ctx2;
+    Digest survivors;
+    uint64_t tag = 0;
+  };
+  absl::StatusOr<Published> published() const;
 
  private:
   struct Core;

@@ -2,6 +2,7 @@
 // What the coordinator checks of each message of a site before it counts.
 #include <fmt/format.h>
 
+#include "protocols/secagg/check_tag.h"
 #include "protocols/secagg/graph.h"
 #include "protocols/secagg/server_core.h"
 #include "protocols/secagg/transcript.h"
@@ -9,7 +10,7 @@
 namespace cloister::secagg {
 namespace {
 
-constexpr size_t kSealedBytes = 2 * kShamirShareBytes + 16;
+constexpr size_t kSealedBytes = 2 * kShamirShareBytes + kCheckPartBytes + 16;
 
 absl::Status CheckSender(const SumParams& params, const SiteId& from, const SiteId& said) {
   if (from == said) return absl::OkStatus();
@@ -119,9 +120,7 @@ absl::Status ServerSession::Core::TakeUnmask(const SiteId& from, ByteView messag
   for (size_t i = 0; fits && i < owners.size(); ++i) {
     const Reveal& reveal = unmask.reveals[i];
     const bool survived = Contains(survivors, owners[i]);
-    fits =
-        reveal.owner == (*roster)[owners[i]].site && (survived ? !std::holds_alternative<KeyShare>(reveal.share)
-                                                               : !std::holds_alternative<SelfMaskShare>(reveal.share));
+    fits = reveal.owner == (*roster)[owners[i]].site && survived == std::holds_alternative<SelfMaskShare>(reveal.share);
   }
   if (!fits) {
     return absl::InvalidArgumentError(fmt::format(
@@ -136,21 +135,10 @@ void ServerSession::Core::TakeReveal(size_t holder, size_t owner, const Reveal& 
   const SiteId& owner_site = (*roster)[owner].site;
   const uint32_t position = PositionIn(roster->size(), owner, holder);
   const SealedShare& signed_share = shares.at(owner).entries[position - 1];
-  ShareKind kind = ShareKind::kSelfMask;
-  ShamirShare share;
-  Digest wanted = signed_share.self_mask_hash;
-  if (const auto* self_mask = std::get_if<SelfMaskShare>(&reveal.share)) {
-    share = self_mask->share;
-  } else if (const auto* key = std::get_if<KeyShare>(&reveal.share)) {
-    kind = ShareKind::kKey;
-    share = key->share;
-    wanted = signed_share.key_hash;
-  } else {
-    blames.push_back({owner_site, fmt::format("site {} says that the shares of site {} for it do not open or do not "
-                                              "match their hashes: one of the two is wrong",
-                                              holder_site.value(), owner_site.value())});
-    return;
-  }
+  const auto* self_mask = std::get_if<SelfMaskShare>(&reveal.share);
+  const ShareKind kind = self_mask != nullptr ? ShareKind::kSelfMask : ShareKind::kKey;
+  const ShamirShare& share = self_mask != nullptr ? self_mask->share : std::get<KeyShare>(reveal.share).share;
+  const Digest& wanted = self_mask != nullptr ? signed_share.self_mask_hash : signed_share.key_hash;
   if (ShareHash(roster->ctx1(), owner_site, holder_site, kind, share) != wanted) {
     blames.push_back({holder_site, fmt::format("site {} revealed a share of site {} that does not match the hash which "
                                                "the owner signed",

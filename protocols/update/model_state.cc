@@ -1,17 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "protocols/update/model_state.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <cstring>
 
-#include "protocols/base/descriptor.h"
 #include "protocols/base/file.h"
+#include "protocols/base/file_mapping.h"
 
 namespace cloister::update {
 namespace {
@@ -90,38 +85,6 @@ bool IsFlat(const SafetensorsHeader& header, const Layout& layout) {
   }
   return true;
 }
-
-// The bytes of a file, mapped read-only.
-class FileMapping {
- public:
-  static absl::StatusOr<FileMapping> Open(const std::filesystem::path& path) {
-    const Descriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!fd.valid()) return ErrnoStatus(errno, "cannot open", path);
-    struct stat info {};
-    if (fstat(fd.get(), &info) != 0) return ErrnoStatus(errno, "cannot read", path);
-    if (!S_ISREG(info.st_mode)) return ErrnoStatus(EISDIR, "cannot read", path);
-    FileMapping mapping;
-    if (info.st_size == 0) return mapping;
-    void* start = mmap(nullptr, info.st_size, PROT_READ, MAP_PRIVATE, fd.get(), 0);
-    if (start == MAP_FAILED) return ErrnoStatus(errno, "cannot map", path);
-    mapping.bytes_ = {static_cast<const char*>(start), static_cast<size_t>(info.st_size)};
-    return mapping;
-  }
-  FileMapping(FileMapping&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
-  FileMapping& operator=(FileMapping&& other) noexcept {
-    std::swap(bytes_, other.bytes_);
-    return *this;
-  }
-  ~FileMapping() {
-    if (!bytes_.empty()) munmap(const_cast<char*>(bytes_.data()), bytes_.size());
-  }
-
-  ByteView bytes() const { return bytes_; }
-
- private:
-  FileMapping() = default;
-  ByteView bytes_;
-};
 
 absl::Status CheckSize(const Layout& layout, absl::Span<const float> values) {
   if (values.size() == layout.parameters()) return absl::OkStatus();

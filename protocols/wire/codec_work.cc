@@ -87,6 +87,16 @@ absl::StatusOr<ModelRef> DecodeModel(const v1::ModelRef& message) {
     return absl::InvalidArgumentError(
         fmt::format("model {}: a baseline, and only a baseline, has an origin and a sealed key", model.id));
   }
+  if (message.has_made_by()) {
+    if (sealed) {
+      return absl::InvalidArgumentError(fmt::format("model {}: a baseline is made by no sum", model.id));
+    }
+    SumOrigin origin;
+    CLOISTER_ASSIGN_OR_RETURN(origin.parent, TakeDigest(message.made_by().parent(), "parent of a model"));
+    CLOISTER_ASSIGN_OR_RETURN(origin.result, TakeDigest(message.made_by().result(), "result of a sum"));
+    origin.round = message.made_by().round();
+    model.made_by = origin;
+  }
   if (sealed) {
     CLOISTER_ASSIGN_OR_RETURN(model.origin_site, TakeId<SiteId>(message.origin_site(), "model's origin"));
     CLOISTER_RETURN_IF_ERROR(CheckSize(message.sealed_key().size(), kMaxSealedKeyBytes, "model's sealed key"));
@@ -194,6 +204,11 @@ v1::ModelRef EncodeModel(const ModelRef& model) {
   message.set_size_bytes(model.size_bytes);
   message.set_origin_site(model.origin_site.value());
   message.set_sealed_key(model.sealed_key);
+  if (model.made_by.has_value()) {
+    message.mutable_made_by()->set_parent(std::string(model.made_by->parent.view()));
+    message.mutable_made_by()->set_result(std::string(model.made_by->result.view()));
+    message.mutable_made_by()->set_round(model.made_by->round);
+  }
   return message;
 }
 

@@ -71,13 +71,21 @@ enum class BlobPurpose { kInitialModel = 1, kMaskedVector = 2, kSealedBaseline =
 
 // ---- coordinator to site ----
 
+// The training round's sum that a global model follows from.
+struct SumOrigin {
+  Digest parent;  // the global model that the round trained from
+  Digest result;  // the blob of the published totals: plan::SumResult
+  uint32_t round = 0;
+};
+
 struct ModelRef {
   std::string id;  // "round-3", "baseline-site-a"; an identifier
   ModelKind kind = ModelKind::kGlobal;
   Digest blob;  // of the sealed bytes for a baseline
   uint64_t size_bytes = 0;
-  SiteId origin_site;  // baselines only
-  Bytes sealed_key;    // baselines only: the content key, sealed for the reader
+  SiteId origin_site;                // baselines only
+  Bytes sealed_key;                  // baselines only: the content key, sealed for the reader
+  std::optional<SumOrigin> made_by;  // global models only; none: the initial one
 };
 
 struct ExperimentOffer {

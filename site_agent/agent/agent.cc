@@ -93,6 +93,7 @@ struct Agent::Wiring {
         site_secret(std::move(secret)),
         egress(parts.link, &parts.store->audit(), parts.clock, parts.config.site),
         models(parts.blobs, parts.link),
+        chain(&parts.store->sums(), &models, parts.config.data),
         background(kLanes, [this] { WakeAll(); }),
         jobs(JobOptions(), &parts.store->worker_jobs(), &background, parts.clock),
         cohorts(&parts.config, parts.store, parts.source, &jobs, &site_secret, parts.clock),
@@ -102,6 +103,7 @@ struct Agent::Wiring {
     context.store = parts.store;
     context.egress = &egress;
     context.models = &models;
+    context.chain = &chain;
     context.jobs = &jobs;
     context.cohorts = &cohorts;
     context.background = &background;
@@ -225,6 +227,7 @@ struct Agent::Wiring {
   SiteContext context;
   EgressGate egress;
   ModelStore models;
+  ModelChain chain;
 
   std::mutex mutex;
   std::map<JobId, std::unique_ptr<Experiment>> experiments;  // guarded by mutex

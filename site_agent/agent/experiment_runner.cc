@@ -329,10 +329,24 @@ absl::StatusOr<ExperimentRunner::OpenSum*> ExperimentRunner::Open(const Accepted
     failure_ = wire::FailureReason::kProtocolViolation;
     return planned;
   }
-  secagg::ClientInputs inputs{{}, site_->signer(), *site_->ca, site_->clock->Now(), experiment.job_secret.Clone(), {}};
+  secagg::ClientInputs inputs{{},  site_->signer(), *site_->ca, site_->clock->Now(), experiment.job_secret.Clone(), {},
+                              true};
+  for (const wire::ModelRef& model : step.models) {
+    if (model.kind != wire::ModelKind::kGlobal) {
+      continue;
+    }
+    const absl::StatusOr<ModelChain::GlobalModel> global =
+        site_->chain->Fetch({job_, experiment.plan, experiment.MostModelBytes()}, model, stop);
+    if (!global.ok()) {
+      if (absl::IsDataLoss(global.status())) {
+        failure_ = wire::FailureReason::kProtocolViolation;
+      }
+      return global.status();
+    }
+    inputs.models_checked = inputs.models_checked && global->checked;
+    sum.global_model = global->path;
+  }
   if (step.kind == wire::SumKind::kTrain) {
-    CLOISTER_ASSIGN_OR_RETURN(sum.global_model,
-                              site_->models->Fetch(step.models[0].blob, experiment.MostModelBytes(), stop));
     CLOISTER_ASSIGN_OR_RETURN(const update::MappedModel model, update::MappedModel::Open(sum.global_model));
     if (model.layout().parameters() != experiment.plan.model.parameters) {
       failure_ = wire::FailureReason::kModelInvalid;
@@ -344,7 +358,9 @@ absl::StatusOr<ExperimentRunner::OpenSum*> ExperimentRunner::Open(const Accepted
     inputs.params = plan::SumParamsOf(experiment.plan, experiment.plan_digest, name, sum.models);
   }
   absl::StatusOr<std::unique_ptr<SumSession>> session =
-      SumSession::Open(&site_->store->sums(), key, std::move(inputs), site_->config->data / "spool" / job_.value());
+      SumSession::Open(&site_->store->sums(), key, std::move(inputs),
+                       step.kind == wire::SumKind::kTrain ? step.models[0].blob : Digest(),
+                       site_->config->data / "spool" / job_.value());
   if (!session.ok()) {
     failure_ = wire::FailureReason::kProtocolViolation;
     return session.status();

@@ -11,6 +11,7 @@
 #include "site_agent/agent/background.h"
 #include "site_agent/agent/cohort_desk.h"
 #include "site_agent/agent/egress_gate.h"
+#include "site_agent/agent/model_chain.h"
 #include "site_agent/agent/model_store.h"
 #include "site_agent/agent/site_config.h"
 #include "site_agent/agent/worker_jobs.h"
@@ -29,6 +30,7 @@ struct SiteContext {
   SiteStore* store = nullptr;
   EgressGate* egress = nullptr;
   ModelStore* models = nullptr;
+  ModelChain* chain = nullptr;
   WorkerJobs* jobs = nullptr;
   CohortDesk* cohorts = nullptr;
   Background* background = nullptr;

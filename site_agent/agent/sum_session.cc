@@ -58,19 +58,17 @@ ByteView BytesOf(const std::vector<T>& values) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SumSession>> SumSession::Open(SumTable* table, SumKey key, secagg::ClientInputs inputs,
-                                                             std::filesystem::path spool) {
+                                                             const Digest& model, std::filesystem::path spool) {
   CLOISTER_ASSIGN_OR_RETURN(inputs.facts, table->Facts(secagg::FactScope(inputs.params)));
   CLOISTER_ASSIGN_OR_RETURN(secagg::ClientSession session, secagg::ClientSession::Create(std::move(inputs)));
-  std::unique_ptr<SumSession> result(new SumSession(table, key, std::move(session), std::move(spool)));
+  std::unique_ptr<SumSession> result(new SumSession(table, key, std::move(session), model, std::move(spool)));
   CLOISTER_ASSIGN_OR_RETURN(const std::vector<SumMessageRow> messages, table->Messages(key));
   for (const SumMessageRow& row : messages) {
     const auto phase = static_cast<wire::SumPhase>(row.phase);
     CLOISTER_RETURN_IF_ERROR(result->Apply(phase, row.message).status());
-    if (phase == wire::SumPhase::kMask) {
-      CLOISTER_ASSIGN_OR_RETURN(const std::vector<SumVectorRow> vectors, table->Vectors(key));
-      if (!vectors.empty()) {
-        CLOISTER_RETURN_IF_ERROR(result->CommitTo(vectors));
-      }
+    if (phase == wire::SumPhase::kMask && !row.reply.empty()) {  // the masked vectors are on the disk
+      CLOISTER_RETURN_IF_ERROR(result->session_.Recommit(row.reply).status());
+      result->committed_ = true;
     }
   }
   return result;
@@ -84,6 +82,9 @@ absl::Status SumSession::Store(wire::SumPhase phase, const secagg::ClientStep& s
   }
   rows.reply = step.reply;
   rows.vectors = vectors;
+  if (const secagg::SumCheck* check = session_.check()) {
+    rows.check = SumCheckRow{model_, check->ctx2, check->survivors, check->seed.Clone()};
+  }
   return table_->PutStep(key_, static_cast<int>(phase), rows);
 }
 

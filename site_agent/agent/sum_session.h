@@ -25,9 +25,10 @@ struct VectorContent {
 
 class SumSession {
  public:
-  // `inputs.facts` is filled in here. Replays what is stored under `key`. Codes as secagg::ClientSession.
+  // `inputs.facts` is filled in here. `model`: the global model that the sum trains from; zero for other kinds. Replays
+  // what is stored under `key`. Codes as secagg::ClientSession.
   static absl::StatusOr<std::unique_ptr<SumSession>> Open(SumTable* table, SumKey key, secagg::ClientInputs inputs,
-                                                          std::filesystem::path spool);
+                                                          const Digest& model, std::filesystem::path spool);
 
   // The reply to the coordinator's message of a phase, stored. kMask has none yet: WriteVectors makes it.
   absl::StatusOr<std::optional<Bytes>> Handle(wire::SumPhase phase, const Bytes& message);
@@ -40,8 +41,9 @@ class SumSession {
   const secagg::ClientSession& secagg() const { return session_; }
 
  private:
-  SumSession(SumTable* table, SumKey key, secagg::ClientSession session, std::filesystem::path spool)
-      : table_(table), key_(std::move(key)), session_(std::move(session)), spool_(std::move(spool)) {}
+  SumSession(SumTable* table, SumKey key, secagg::ClientSession session, const Digest& model,
+             std::filesystem::path spool)
+      : table_(table), key_(std::move(key)), session_(std::move(session)), model_(model), spool_(std::move(spool)) {}
 
   absl::StatusOr<std::optional<Bytes>> Apply(wire::SumPhase phase, const Bytes& message);
   absl::Status Store(wire::SumPhase phase, const secagg::ClientStep& step, const std::vector<SumVectorRow>& vectors);
@@ -51,6 +53,7 @@ class SumSession {
   SumTable* table_;
   SumKey key_;
   secagg::ClientSession session_;
+  Digest model_;
   std::filesystem::path spool_;
   bool committed_ = false;
 };

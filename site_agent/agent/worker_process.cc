@@ -97,6 +97,16 @@ uint64_t ResidentBytes(pid_t pid) {
   return uint64_t{resident} * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
+// A net below the resident memory that is measured.
+rlim_t DataLimit(uint64_t memory_bytes) {
+#if defined(__SANITIZE_ADDRESS__)
+  static_cast<void>(memory_bytes);
+  return RLIM_INFINITY;  // the sanitizer's shadow memory counts as data
+#else
+  return memory_bytes + (uint64_t{1} << 30);
+#endif
+}
+
 // Everything the child needs between fork and exec, prepared before: only async-signal-safe calls are allowed there.
 struct Launch {
   std::vector<std::string> arguments;
@@ -108,7 +118,7 @@ struct Launch {
   int out = -1;
   int err = -1;
   int report = -1;  // errno when exec fails
-  uint64_t data_limit = 0;
+  rlim_t data_limit = 0;
   pid_t parent = 0;
 
   void Point() {
@@ -384,7 +394,7 @@ std::variant<Json, WorkerError> RunWorker(const WorkerCommand& command, const tr
   launch.out = out_write.get();
   launch.err = log.get();
   launch.report = report_write.get();
-  launch.data_limit = command.limits.memory_bytes + (uint64_t{1} << 30);  // a net below the measured limit
+  launch.data_limit = DataLimit(command.limits.memory_bytes);
   launch.parent = getpid();
   launch.Point();
 

@@ -208,6 +208,25 @@ DROP INDEX approval_of_plan;
 CREATE INDEX approval_of_job ON approval (job, plan_digest, id);
 )sql";
 
+constexpr char kSumChecks[] = R"sql(
+CREATE TABLE sum_check (
+  job TEXT NOT NULL,
+  kind INTEGER NOT NULL,
+  round INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  model BLOB NOT NULL,
+  ctx2 BLOB NOT NULL,
+  survivors BLOB NOT NULL,
+  seed BLOB NOT NULL,
+  PRIMARY KEY (job, kind, round, attempt)
+);
+CREATE TABLE checked_model (
+  job TEXT NOT NULL,
+  digest BLOB NOT NULL,
+  PRIMARY KEY (job, digest)
+);
+)sql";
+
 }  // namespace
 
 const std::vector<storage::Migration>& SiteMigrations() {
@@ -219,6 +238,7 @@ const std::vector<storage::Migration>& SiteMigrations() {
       {"serving queue", kServing},
       {"progress", kProgress},
       {"approvals of jobs", kApprovalsOfJobs},
+      {"checks of sums", kSumChecks},
   };
   return *kMigrations;
 }

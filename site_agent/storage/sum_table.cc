@@ -44,12 +44,25 @@ absl::Status PutVectors(storage::Transaction& transaction, const SumKey& key,
   return absl::OkStatus();
 }
 
+absl::Status PutCheck(storage::Transaction& transaction, const SumKey& key, const SumCheckRow& check) {
+  return transaction
+      .Execute(
+          "INSERT OR REPLACE INTO sum_check (job, kind, round, attempt, model, ctx2, survivors, seed) VALUES (?, ?, "
+          "?, ?, ?, ?, ?, ?)",
+          {key.job.value(), key.kind, key.round, key.attempt, check.model, check.ctx2, check.survivors,
+           storage::Blob{Bytes(check.seed.view())}})
+      .status();
+}
+
 }  // namespace
 
 absl::Status SumTable::PutStep(const SumKey& key, int phase, const SumStepRows& rows) {
   CLOISTER_ASSIGN_OR_RETURN(storage::Transaction transaction, database_->Begin());
   CLOISTER_RETURN_IF_ERROR(PutFacts(transaction, rows.facts));
   CLOISTER_RETURN_IF_ERROR(PutVectors(transaction, key, rows.vectors));
+  if (rows.check.has_value()) {
+    CLOISTER_RETURN_IF_ERROR(PutCheck(transaction, key, *rows.check));
+  }
   if (rows.reply.has_value()) {
     CLOISTER_RETURN_IF_ERROR(
         transaction
@@ -136,10 +149,40 @@ absl::StatusOr<std::vector<SumVectorRow>> SumTable::Vectors(const SumKey& key) c
       });
 }
 
+absl::StatusOr<std::vector<SumCheckRow>> SumTable::Checks(const JobId& job, int kind, uint32_t round) const {
+  return ReadRows<SumCheckRow>(
+      database_->Query("SELECT model, ctx2, survivors, seed FROM sum_check WHERE job = ? AND kind = ? AND round = ? "
+                       "ORDER BY attempt",
+                       {job.value(), kind, round}),
+      [](RowReader& row) {
+        SumCheckRow check;
+        check.model = row.TakeDigest();
+        check.ctx2 = row.TakeDigest();
+        check.survivors = row.TakeDigest();
+        Bytes seed = row.Blob();
+        check.seed = crypto::SecretBytes::TakeFrom(seed);
+        return check;
+      });
+}
+
+absl::Status SumTable::SetChecked(const JobId& job, const Digest& model) {
+  return database_->Execute("INSERT OR IGNORE INTO checked_model (job, digest) VALUES (?, ?)", {job.value(), model})
+      .status();
+}
+
+absl::StatusOr<bool> SumTable::IsChecked(const JobId& job, const Digest& model) const {
+  CLOISTER_ASSIGN_OR_RETURN(
+      const std::vector<storage::Row> rows,
+      database_->Query("SELECT 1 FROM checked_model WHERE job = ? AND digest = ?", {job.value(), model}));
+  return !rows.empty();
+}
+
 absl::Status SumTable::ForgetJob(const JobId& job) {
   CLOISTER_ASSIGN_OR_RETURN(storage::Transaction transaction, database_->Begin());
   CLOISTER_RETURN_IF_ERROR(transaction.Execute("DELETE FROM sum_message WHERE job = ?", {job.value()}).status());
   CLOISTER_RETURN_IF_ERROR(transaction.Execute("DELETE FROM sum_vector WHERE job = ?", {job.value()}).status());
+  CLOISTER_RETURN_IF_ERROR(transaction.Execute("DELETE FROM sum_check WHERE job = ?", {job.value()}).status());
+  CLOISTER_RETURN_IF_ERROR(transaction.Execute("DELETE FROM checked_model WHERE job = ?", {job.value()}).status());
   return transaction.Commit();
 }
 

@@ -10,6 +10,7 @@
 
 #include "protocols/base/bytes.h"
 #include "protocols/base/ids.h"
+#include "protocols/crypto/secret.h"
 #include "protocols/storage/database.h"
 
 namespace cloister::site {
@@ -42,11 +43,20 @@ struct SumVectorRow {
   std::string path;  // of the spool file
 };
 
+// By what a site checks the published totals of a sum that it finished.
+struct SumCheckRow {
+  Digest model;  // the global model that the sum trained from; zero for other kinds
+  Digest ctx2;
+  Digest survivors;
+  crypto::SecretBytes seed;
+};
+
 // What one step of a session leaves behind.
 struct SumStepRows {
   std::map<std::string, Digest> facts;
   std::optional<Bytes> reply;
   std::vector<SumVectorRow> vectors;  // in the order of the sum's; replace earlier ones
+  std::optional<SumCheckRow> check;
 };
 
 class SumTable {
@@ -66,6 +76,12 @@ class SumTable {
 
   // In the order they were put.
   absl::StatusOr<std::vector<SumVectorRow>> Vectors(const SumKey& key) const;
+
+  // Of all attempts of a round that this site finished.
+  absl::StatusOr<std::vector<SumCheckRow>> Checks(const JobId& job, int kind, uint32_t round) const;
+  // This model is what plan and sums give: remembered for the job.
+  absl::Status SetChecked(const JobId& job, const Digest& model);
+  absl::StatusOr<bool> IsChecked(const JobId& job, const Digest& model) const;
 
   // Everything of the job except facts, which stay for ever.
   absl::Status ForgetJob(const JobId& job);

@@ -29,8 +29,8 @@ TEST(SimTest, FourSitesReachARelease) {
   EXPECT_EQ(world.job().models().back().sites.size(), 4);
   ExpectOracle(world);
   EXPECT_EQ(world.job().machine().Message(), "released: toy-1");
-  // The initial model, two rounds, four baselines; no masked vector is left.
-  EXPECT_EQ(world.BlobCount(), 7);
+  // The initial model, two rounds with their totals, four baselines; no masked vector is left.
+  EXPECT_EQ(world.BlobCount(), 9);
 }
 
 TEST(SimTest, TheSameSeedsGiveTheSameModelWhateverIsKilled) {
@@ -71,7 +71,7 @@ TEST(SimTest, AnOutageLongerThanTheDeadlineLosesNobody) {
   EXPECT_GT(world.coordinator_restarts(), 50) << "every phase of every sum, and between its answers";
   EXPECT_EQ(world.job().models().at(1).sites.size(), 4);
   EXPECT_EQ(world.job().models().at(2).sites.size(), 4);
-  EXPECT_EQ(world.BlobCount(), 7) << "the four baselines are there";
+  EXPECT_EQ(world.BlobCount(), 9) << "the four baselines are there";
   ExpectOracle(world);
 }
 

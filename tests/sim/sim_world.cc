@@ -6,12 +6,12 @@
 #include <algorithm>
 
 #include "coordinator/registry/registry.h"
-#include "coordinator/rounds/aggregation.h"
 #include "coordinator/storage/schema.h"
 #include "protocols/base/log.h"
 #include "protocols/crypto/hash.h"
 #include "protocols/plan/documents.h"
 #include "protocols/storage/audit_log.h"
+#include "protocols/update/aggregation.h"
 #include "protocols/update/model_state.h"
 
 namespace cloister::sim {
@@ -255,7 +255,7 @@ Bytes World::Oracle(uint32_t index) const {
   EXPECT_TRUE(update::DequantizeMean(plan::QuantizerOf(experiment_).value(), sum, update::SumOfOmega(weight),
                                      absl::MakeSpan(next))
                   .ok());
-  EXPECT_TRUE(coordinator::FedAvg(global.values, absl::MakeSpan(next)).ok());
+  EXPECT_TRUE(update::FedAvg(global.values, absl::MakeSpan(next)).ok());
   return update::EncodeModelState(global.layout, next).value();
 }
 

@@ -89,14 +89,35 @@ TEST(RestartTest, ASpooledVectorIsCommittedToWithoutMaskingAgain) {
   TestSite site(1, TestParams());
   site.Advertise();
   for (size_t m = 0; m < 2; ++m) site.MustDeliver(undisturbed.heard[m]);
-  const SiteVectors spooled = site.masked();
+  const Bytes& commit = undisturbed.said[2];
   site.Start();
   site.Advertise();
   ASSERT_TRUE(site.session().Handle(undisturbed.heard[0]).ok());
+  EXPECT_EQ(site.session().Recommit(commit).status().code(), absl::StatusCode::kFailedPrecondition) << "not due yet";
   ASSERT_TRUE(site.session().Handle(undisturbed.heard[1]).ok());
-  const auto step = site.session().Commit(TestSite::CommitsTo(spooled));
+  const auto step = site.session().Recommit(commit);
   ASSERT_TRUE(step.ok()) << step.status();
-  EXPECT_EQ(*step->reply, undisturbed.said[2]);
+  EXPECT_EQ(*step->reply, commit);
+  EXPECT_EQ(site.MustDeliver(undisturbed.heard[2]), undisturbed.said[3]);
+}
+
+TEST(RestartTest, ASpooledCommitIsTheStoredOneOrNone) {
+  const Transcript undisturbed = WholeSum(3);
+  const auto after_two_messages = [&](bool stored) {
+    TestSite site(1, TestParams());
+    site.Advertise();
+    for (size_t m = 0; m < 2; ++m) site.MustDeliver(undisturbed.heard[m]);
+    if (!stored) site.forget_facts();
+    site.Start();
+    site.Advertise();
+    EXPECT_TRUE(site.session().Handle(undisturbed.heard[0]).ok());
+    EXPECT_TRUE(site.session().Handle(undisturbed.heard[1]).ok());
+    return site;
+  };
+  Bytes other = undisturbed.said[2];
+  other.back() = static_cast<char>(other.back() ^ 1);
+  EXPECT_EQ(after_two_messages(true).session().Recommit(other).status().code(), kAborted);
+  EXPECT_EQ(after_two_messages(false).session().Recommit(other).status().code(), absl::StatusCode::kFailedPrecondition);
 }
 
 // The heart of it: a site that trained again to other numbers must not send a second masked vector under the same

@@ -94,11 +94,12 @@ class TestSite {
   const Facts& facts() const { return facts_; }
   ClientSession& session() { return *session_; }
   SumParams& params() { return params_; }
+  void set_models_checked(bool checked) { models_checked_ = checked; }
   void set_plain(SiteVectors plain) { plain_ = std::move(plain); }
   void forget_facts() { facts_.clear(); }
 
   ClientInputs Inputs() const {
-    return {params_, signer_, SharedConsortium().ca(), kTestNow, job_secret_.Clone(), facts_};
+    return {params_, signer_, SharedConsortium().ca(), kTestNow, job_secret_.Clone(), facts_, models_checked_};
   }
   // A new process: only the disk is left.
   void Start() { session_.emplace(ClientSession::Create(Inputs()).value()); }
@@ -152,6 +153,7 @@ class TestSite {
   SiteVectors masked_;
   std::optional<Bytes> commit_;
   Facts facts_;
+  bool models_checked_ = true;
   std::optional<ClientSession> session_;
 };
 

@@ -29,8 +29,9 @@ inline std::vector<WorkItem> AllWorkItems() {
   step.attempt = 2;
   step.phase = SumPhase::kShare;
   step.message = std::string("\0roster", 7);
-  step.models = {{"round-3", ModelKind::kGlobal, MakeDigest('a'), 44, {}, {}},
-                 {"baseline-site-a", ModelKind::kBaseline, MakeDigest('b'), 45, MakeId<SiteId>("site-a"), "sealed"}};
+  step.models = {
+      {"round-3", ModelKind::kGlobal, MakeDigest('a'), 44, {}, {}, SumOrigin{MakeDigest('c'), MakeDigest('d'), 3}},
+      {"baseline-site-a", ModelKind::kBaseline, MakeDigest('b'), 45, MakeId<SiteId>("site-a"), "sealed", {}}};
   step.deadline_unix_ms = 1767225600000;
   return {ExperimentOffer{job, MakeDocument()}, BaselineTask{job, {MakeDocument("1"), MakeDocument("2")}}, step,
           ReleaseOffer{job, MakeDocument()}, ExperimentClosed{job, "failed", "only 2 sites are left, 3 needed"}};

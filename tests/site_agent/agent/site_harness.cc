@@ -94,6 +94,7 @@ absl::Status FakeLink::Download(const Digest& digest, uint64_t most_bytes, stora
   if (found->second.size() > most_bytes) {
     return absl::ResourceExhaustedError("too large");
   }
+  downloaded.insert(digest);
   return store->Put(found->second).status();
 }
 
@@ -105,6 +106,7 @@ struct SiteHarness::Running {
         blobs(storage::BlobStore::Open(config->data / "blobs").value()),
         egress(link, &store->audit(), clock, id),
         models(&blobs, link),
+        chain(&store->sums(), &models, config->data),
         background(kLanes, nullptr),
         jobs(options, &store->worker_jobs(), &background, clock),
         cohorts(config, store.get(), pacs, &jobs, &secret, clock),
@@ -116,6 +118,7 @@ struct SiteHarness::Running {
   SiteContext context;
   EgressGate egress;
   ModelStore models;
+  ModelChain chain;
   Background background;
   WorkerJobs jobs;
   CohortDesk cohorts;
@@ -153,6 +156,7 @@ void SiteHarness::Start() {
   context.store = running->store.get();
   context.egress = &running->egress;
   context.models = &running->models;
+  context.chain = &running->chain;
   context.jobs = &running->jobs;
   context.cohorts = &running->cohorts;
   context.background = &running->background;

@@ -58,6 +58,7 @@ class FakeLink final : public CoordinatorLink {
 
   std::vector<wire::SiteMessage> sent;
   std::map<Digest, Bytes> uploaded;
+  std::set<Digest> downloaded;
   std::map<Digest, Bytes>* published = nullptr;
   bool cut = false;   // nothing gets through any more: CANCELLED, as when the agent is killed while it sends
   bool away = false;  // the coordinator is not there: everything waits for it

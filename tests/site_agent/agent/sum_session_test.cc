@@ -56,8 +56,9 @@ class SumSessionTest : public ::testing::Test {
                                 pki_.ca(),
                                 kTestNow,
                                 crypto::SecretBytes::CopyOf(crypto::Sha256(std::to_string(site)).view()),
-                                {}};
-    return SumSession::Open(&stores_[static_cast<size_t>(site)]->sums(), Key(), std::move(inputs),
+                                {},
+                                true};
+    return SumSession::Open(&stores_[static_cast<size_t>(site)]->sums(), Key(), std::move(inputs), Digest(),
                             folder_.path() / std::to_string(site) / "spool");
   }
   SumSession& session(int site) { return *sessions_[static_cast<size_t>(site)]; }

@@ -9,6 +9,8 @@
 #include "eval/federated/site_summary.h"
 #include "protocols/base/file.h"
 #include "protocols/crypto/hash.h"
+#include "protocols/plan/next_model.h"
+#include "protocols/plan/sum_result.h"
 #include "protocols/update/model_state.h"
 
 namespace cloister::site {
@@ -187,6 +189,7 @@ TestFederation::Total TestFederation::RunSum(wire::SumKind kind, uint32_t round,
   const std::vector<secagg::VectorSpec> specs = plan::SumVectors(plan, static_cast<plan::SumKind>(kind), models);
   const secagg::Unmasker& unmasker = **server.unmasker();
   const std::vector<SiteId> survivors = server.survivors();
+  total.published = server.published().value();
   for (size_t v = 0; v < specs.size(); ++v) {
     if (specs[v].ring_bits == 32) {
       total.update.assign(specs[v].length, 0);
@@ -216,6 +219,30 @@ TestFederation::Total TestFederation::RunSum(wire::SumKind kind, uint32_t round,
     EXPECT_TRUE(unmasked.ok()) << unmasked;
   }
   return total;
+}
+
+wire::ModelRef TestFederation::PublishModel(const Total& total, uint32_t round, const Digest& parent) {
+  const std::filesystem::path path = folder.path() / "published";
+  const auto publish = [&] {
+    const Bytes bytes = ReadFile(path).value();
+    const Digest digest = crypto::Sha256(bytes);
+    published[digest] = bytes;
+    return digest;
+  };
+  const auto bytes_of = [](const auto& values) {
+    return ByteView(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(values[0]));
+  };
+  plan::SumResultHeader header{total.published.ctx2, total.published.survivors, total.published.tag,
+                               plan::SumVectors(plan, plan::SumKind::kTrain, {})};
+  EXPECT_TRUE(plan::WriteSumResult(path, header, {bytes_of(total.update), bytes_of(total.counters)}).ok());
+  wire::SumOrigin origin{parent, publish(), round};
+  const std::filesystem::path parent_path = folder.path() / "parent";
+  EXPECT_TRUE(WriteFileAtomically(parent_path, published.at(parent)).ok());
+  const auto global = update::MappedModel::Open(parent_path);
+  EXPECT_TRUE(plan::WriteNextModel(path, plan, *global, total.update, total.counters).ok());
+  wire::ModelRef model = GlobalModel(static_cast<int>(round), publish());
+  model.made_by = origin;
+  return model;
 }
 
 wire::ReleaseOffer TestFederation::Release(const std::vector<std::pair<std::string, Digest>>& members,

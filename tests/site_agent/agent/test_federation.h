@@ -29,12 +29,16 @@ class TestFederation {
   struct Total {
     std::vector<uint32_t> update;  // TRAIN
     std::vector<uint64_t> counters;
+    secagg::ServerSession::Published published;
   };
   // Runs one secure sum over all sites. `models_of`: the step's models as site i is told. `between` is called before a
   // site is given a phase (its index, the phase).
   using Between = std::function<void(size_t site, wire::SumPhase phase)>;
   Total RunSum(wire::SumKind kind, uint32_t round, uint32_t attempt,
                const std::function<std::vector<wire::ModelRef>(size_t)>& models_of, const Between& between = nullptr);
+
+  // Publishes the totals of training round `round` and the model that follows from them.
+  wire::ModelRef PublishModel(const Total& total, uint32_t round, const Digest& parent);
 
   wire::ReleaseOffer Release(const std::vector<std::pair<std::string, Digest>>& members, double operating_point,
                              const std::string& id = "release-1");

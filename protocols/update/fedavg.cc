@@ -3,9 +3,9 @@
 
 #include <cmath>
 
-#include "coordinator/rounds/aggregation.h"
+#include "protocols/update/aggregation.h"
 
-namespace cloister::coordinator {
+namespace cloister::update {
 
 absl::Status FedAvg(absl::Span<const float> global, absl::Span<float> mean) {
   if (global.size() != mean.size()) {
@@ -21,4 +21,4 @@ absl::Status FedAvg(absl::Span<const float> global, absl::Span<float> mean) {
   return absl::OkStatus();
 }
 
-}  // namespace cloister::coordinator
+}  // namespace cloister::update

@@ -11,7 +11,7 @@
 
 #include "protocols/base/status.h"
 
-namespace cloister::coordinator {
+namespace cloister::update {
 
 // `global` and `mean` are float32 [D]; `mean` becomes the next global model in place. DATA_LOSS: a value that is not
 // finite.
@@ -24,4 +24,4 @@ std::vector<std::string> AggregationRules();
 // fedavg.cc: next = global + mean. McMahan et al. 2017; for FedProx (Li et al. 2020) the server does the same.
 absl::Status FedAvg(absl::Span<const float> global, absl::Span<float> mean);
 
-}  // namespace cloister::coordinator
+}  // namespace cloister::update

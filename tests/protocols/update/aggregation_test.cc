@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "coordinator/rounds/aggregation.h"
+#include "protocols/update/aggregation.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <limits>
 
-namespace cloister::coordinator {
+namespace cloister::update {
 namespace {
 
 TEST(AggregationTest, FedAvgAddsTheMeanUpdate) {
@@ -36,4 +36,4 @@ TEST(AggregationTest, RulesAreFoundByAlgorithm) {
 }
 
 }  // namespace
-}  // namespace cloister::coordinator
+}  // namespace cloister::update

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "coordinator/rounds/aggregation.h"
+#include "protocols/update/aggregation.h"
 
 #include <array>
 
-namespace cloister::coordinator {
+namespace cloister::update {
 namespace {
 
 struct Entry {
@@ -33,4 +33,4 @@ std::vector<std::string> AggregationRules() {
   return names;
 }
 
-}  // namespace cloister::coordinator
+}  // namespace cloister::update

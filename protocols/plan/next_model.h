@@ -1,0 +1,22 @@
+#pragma once
+// SPDX-License-Identifier: Apache-2.0
+// How the next global model follows from the last one and the totals of a training round: the same bytes at the
+// coordinator, which publishes it, and at every site, which checks it.
+
+#include <absl/types/span.h>
+
+#include <filesystem>
+
+#include "protocols/plan/experiment.h"
+#include "protocols/update/model_state.h"
+
+namespace cloister::plan {
+
+// Writes the safetensors file to `path`. `update` and `counters`: the totals of the vectors of SumKind::kTrain.
+// DATA_LOSS: they do not fit the model, or a value of the new model is not finite; INVALID_ARGUMENT: counters that
+// cannot be; RESOURCE_EXHAUSTED: the disk is full.
+absl::Status WriteNextModel(const std::filesystem::path& path, const Experiment& experiment,
+                            const update::MappedModel& global, absl::Span<const uint32_t> update,
+                            absl::Span<const uint64_t> counters);
+
+}  // namespace cloister::plan

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "protocols/plan/sum_result.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "protocols/base/file.h"
+#include "protocols/secagg/shamir.h"
+
+namespace cloister::plan {
+namespace {
+
+constexpr char kMagic[] = "cloister/sum-result/1";
+constexpr uint64_t kMostHeaderBytes = 4096;
+constexpr uint64_t kMostVectors = 16;
+constexpr uint64_t kAlignment = 8;
+constexpr uint64_t kMostCounter = uint64_t{1} << 60;
+
+uint64_t SizeBytes(const secagg::VectorSpec& vector) {
+  return vector.length * static_cast<uint64_t>(vector.ring_bits / 8);
+}
+uint64_t Padding(uint64_t size) {
+  return (kAlignment - size % kAlignment) % kAlignment;
+}
+
+Bytes EncodeHeader(const SumResultHeader& header) {
+  CanonicalWriter writer;
+  writer.Blob(kMagic).Put(header.ctx2).Put(header.survivors).U64(header.tag).U64(header.vectors.size());
+  for (const secagg::VectorSpec& vector : header.vectors) {
+    writer.Blob(vector.name).U64(vector.length).U32(static_cast<uint32_t>(vector.ring_bits));
+  }
+  Bytes bytes = writer.Take();
+  bytes.append(Padding(bytes.size()), '\0');
+  return bytes;
+}
+
+absl::StatusOr<SumResultHeader> TakeHeader(CanonicalReader& reader) {
+  CLOISTER_ASSIGN_OR_RETURN(const Bytes magic, reader.Blob());
+  if (magic != kMagic) return absl::DataLossError("not the result of a sum");
+  SumResultHeader header;
+  CLOISTER_ASSIGN_OR_RETURN(header.ctx2, reader.TakeDigest());
+  CLOISTER_ASSIGN_OR_RETURN(header.survivors, reader.TakeDigest());
+  CLOISTER_ASSIGN_OR_RETURN(header.tag, reader.U64());
+  CLOISTER_ASSIGN_OR_RETURN(const uint64_t count, reader.U64());
+  if (header.tag >= secagg::kFieldPrime || count == 0 || count > kMostVectors) {
+    return absl::DataLossError("a result with an impossible tag or number of vectors");
+  }
+  for (uint64_t i = 0; i < count; ++i) {
+    secagg::VectorSpec vector;
+    CLOISTER_ASSIGN_OR_RETURN(vector.name, reader.Blob());
+    CLOISTER_ASSIGN_OR_RETURN(vector.length, reader.U64());
+    CLOISTER_ASSIGN_OR_RETURN(const uint32_t ring_bits, reader.U32());
+    if ((ring_bits != 32 && ring_bits != 64) || vector.length == 0 || vector.length > uint64_t{1} << 40) {
+      return absl::DataLossError("a result with an impossible vector");
+    }
+    vector.ring_bits = static_cast<int>(ring_bits);
+    header.vectors.push_back(std::move(vector));
+  }
+  return header;
+}
+
+}  // namespace
+
+uint64_t MostSumResultBytes(const std::vector<secagg::VectorSpec>& vectors) {
+  uint64_t size = kMostHeaderBytes;
+  for (const secagg::VectorSpec& vector : vectors) size += SizeBytes(vector) + Padding(SizeBytes(vector));
+  return size;
+}
+
+absl::Status WriteSumResult(const std::filesystem::path& path, const SumResultHeader& header,
+                            const std::vector<ByteView>& values) {
+  if (values.size() != header.vectors.size()) return absl::InvalidArgumentError("other vectors than the header's");
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  const auto write = [&](ByteView bytes) { file.write(bytes.data(), static_cast<std::streamsize>(bytes.size())); };
+  write(EncodeHeader(header));
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (values[i].size() != SizeBytes(header.vectors[i])) {
+      return absl::InvalidArgumentError(fmt::format("vector {} has {} bytes, not {}", header.vectors[i].name,
+                                                    values[i].size(), SizeBytes(header.vectors[i])));
+    }
+    write(values[i]);
+    write(Bytes(Padding(values[i].size()), '\0'));
+  }
+  file.close();
+  return file ? absl::OkStatus()
+              : absl::ResourceExhaustedError("cannot write " + path.string() + ": is the disk full?");
+}
+
+absl::StatusOr<SumResult> SumResult::Open(const std::filesystem::path& path) {
+  CLOISTER_ASSIGN_OR_RETURN(FileMapping file, FileMapping::Open(path));
+  const ByteView start = file.bytes().substr(0, kMostHeaderBytes);
+  CanonicalReader reader(start);
+  CLOISTER_ASSIGN_OR_RETURN(SumResultHeader header, TakeHeader(reader));
+  uint64_t at = start.size() - reader.remaining();
+  at += Padding(at);
+  std::vector<uint64_t> offsets;
+  for (const secagg::VectorSpec& vector : header.vectors) {
+    offsets.push_back(at);
+    at += SizeBytes(vector) + Padding(SizeBytes(vector));
+  }
+  if (at != file.bytes().size()) {
+    return absl::DataLossError(fmt::format("a result of {} bytes where {} belong", file.bytes().size(), at));
+  }
+  return SumResult(std::move(file), std::move(header), std::move(offsets));
+}
+
+absl::Span<const uint32_t> SumResult::Values32(size_t index) const {
+  const secagg::VectorSpec& vector = header_.vectors[index];
+  if (vector.ring_bits != 32) return {};
+  return {reinterpret_cast<const uint32_t*>(file_.bytes().data() + offsets_[index]), vector.length};
+}
+
+absl::Span<const uint64_t> SumResult::Values64(size_t index) const {
+  const secagg::VectorSpec& vector = header_.vectors[index];
+  if (vector.ring_bits != 64) return {};
+  return {reinterpret_cast<const uint64_t*>(file_.bytes().data() + offsets_[index]), vector.length};
+}
+
+absl::Status CheckSumResult(const SumResult& result, const secagg::SumCheck& check,
+                            const std::vector<secagg::VectorSpec>& vectors) {
+  const SumResultHeader& header = result.header();
+  if (header.ctx2 != check.ctx2 || header.survivors != check.survivors) {
+    return absl::DataLossError(fmt::format(
+        "it is the result of another sum (sharers {}, here {}; survivors {}, here {})", header.ctx2.short_hex(),
+        check.ctx2.short_hex(), header.survivors.short_hex(), check.survivors.short_hex()));
+  }
+  if (header.vectors != vectors) return absl::DataLossError("it has other vectors than the plan's");
+  secagg::CheckTag tag(check.seed, vectors);
+  for (size_t i = 0; i < vectors.size(); ++i) {
+    // Adding a multiple of the field's prime would go unseen; no honest counter comes near it.
+    for (const uint64_t counter : result.Values64(i)) {
+      if (counter >= kMostCounter) {
+        return absl::DataLossError(fmt::format("a counter of vector {} is impossibly large", vectors[i].name));
+      }
+    }
+    tag.Add(i, 0, result.Values32(i));
+    tag.Add(i, 0, result.Values64(i));
+  }
+  if (tag.value() == header.tag) return absl::OkStatus();
+  return absl::DataLossError(fmt::format(
+      "the totals are not what the sites added up: their tag is {:016x}, published {:016x}", tag.value(), header.tag));
+}
+
+}  // namespace cloister::plan

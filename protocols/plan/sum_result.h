@@ -1,0 +1,56 @@
+#pragma once
+// SPDX-License-Identifier: Apache-2.0
+// What the coordinator publishes of a finished sum: the totals, and what binds them to the session that made them. A
+// file, so that a site reads a hundred million parameters through mmap: a header, then the vectors, little endian, each
+// from a multiple of 8 bytes on.
+
+#include <absl/types/span.h>
+
+#include <filesystem>
+#include <vector>
+
+#include "protocols/base/file_mapping.h"
+#include "protocols/secagg/check_tag.h"
+#include "protocols/secagg/params.h"
+
+namespace cloister::plan {
+
+struct SumResultHeader {
+  Digest ctx2;
+  Digest survivors;
+  uint64_t tag = 0;  // below kFieldPrime
+  std::vector<secagg::VectorSpec> vectors;
+};
+
+// The size of the file of a sum with these vectors, at most.
+uint64_t MostSumResultBytes(const std::vector<secagg::VectorSpec>& vectors);
+
+// `values`: the bytes of each vector. As WriteFileAtomically; INVALID_ARGUMENT: values of another size.
+absl::Status WriteSumResult(const std::filesystem::path& path, const SumResultHeader& header,
+                            const std::vector<ByteView>& values);
+
+class SumResult {
+ public:
+  // DATA_LOSS: no such file, or one that was cut; also as FileMapping::Open.
+  static absl::StatusOr<SumResult> Open(const std::filesystem::path& path);
+
+  const SumResultHeader& header() const { return header_; }
+  // Empty for a vector of the other ring.
+  absl::Span<const uint32_t> Values32(size_t index) const;
+  absl::Span<const uint64_t> Values64(size_t index) const;
+
+ private:
+  SumResult(FileMapping file, SumResultHeader header, std::vector<uint64_t> offsets)
+      : file_(std::move(file)), header_(std::move(header)), offsets_(std::move(offsets)) {}
+
+  FileMapping file_;
+  SumResultHeader header_;
+  std::vector<uint64_t> offsets_;  // of the vectors, in bytes
+};
+
+// Is this the sum that the site of `check` took part in? DATA_LOSS with the evidence: it speaks of another session, of
+// other vectors than the plan's, a counter is 2^60 or more, or its tag does not fit it.
+absl::Status CheckSumResult(const SumResult& result, const secagg::SumCheck& check,
+                            const std::vector<secagg::VectorSpec>& vectors);
+
+}  // namespace cloister::plan

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "protocols/plan/sum_result.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "protocols/base/file.h"
+#include "protocols/crypto/hash.h"
+#include "protocols/secagg/shamir.h"
+#include "tests/support/temp_dir.h"
+
+namespace cloister::plan {
+namespace {
+
+using ::testing::HasSubstr;
+constexpr auto kDataLoss = absl::StatusCode::kDataLoss;
+
+class SumResultTest : public ::testing::Test {
+ protected:
+  SumResultTest() {
+    secagg::CheckTag tag(check_.seed, vectors_);
+    tag.Add(0, 0, absl::Span<const uint32_t>(update_));
+    tag.Add(1, 0, absl::Span<const uint64_t>(counters_));
+    header_ = {check_.ctx2, check_.survivors, tag.value(), vectors_};
+  }
+  absl::Status Write() const {
+    return WriteSumResult(path_, header_,
+                          {ByteView(reinterpret_cast<const char*>(update_.data()), 4 * update_.size()),
+                           ByteView(reinterpret_cast<const char*>(counters_.data()), 8 * counters_.size())});
+  }
+  absl::Status WriteAndCheck() const {
+    EXPECT_TRUE(Write().ok());
+    CLOISTER_ASSIGN_OR_RETURN(const SumResult result, SumResult::Open(path_));
+    return CheckSumResult(result, check_, vectors_);
+  }
+
+  testing::TempDir folder_;
+  std::filesystem::path path_ = folder_.path() / "result";
+  secagg::SumCheck check_{crypto::Sha256("ctx2"), crypto::Sha256("survivors"),
+                          crypto::SecretBytes::CopyOf(crypto::Sha256("seed").view())};
+  std::vector<secagg::VectorSpec> vectors_ = {{"update", 5, 32}, {"counters", 2, 64}};
+  std::vector<uint32_t> update_ = {1, 0xffffffffU, 3, 0x80000000U, 5};
+  std::vector<uint64_t> counters_ = {700, 1};
+  SumResultHeader header_;
+};
+
+TEST_F(SumResultTest, SaysWhatWasWritten) {
+  ASSERT_TRUE(Write().ok());
+  const auto result = SumResult::Open(path_);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->header().ctx2, check_.ctx2);
+  EXPECT_EQ(result->header().vectors, vectors_);
+  EXPECT_THAT(result->Values32(0), ::testing::ElementsAreArray(update_));
+  EXPECT_THAT(result->Values64(1), ::testing::ElementsAreArray(counters_));
+  EXPECT_TRUE(result->Values64(0).empty());
+  EXPECT_TRUE(result->Values32(1).empty());
+  EXPECT_LE(std::filesystem::file_size(path_), MostSumResultBytes(vectors_));
+  EXPECT_TRUE(CheckSumResult(*result, check_, vectors_).ok());
+}
+
+TEST_F(SumResultTest, EveryChangeIsFound) {
+  EXPECT_TRUE(WriteAndCheck().ok());
+  for (uint32_t& value : update_) {
+    value += 1;
+    EXPECT_EQ(WriteAndCheck().code(), kDataLoss);
+    value -= 1;
+  }
+  counters_[0] += 1;
+  EXPECT_THAT(std::string(WriteAndCheck().message()), HasSubstr("not what the sites added up"));
+  counters_[0] += secagg::kFieldPrime - 1;  // the same modulo the field of the tag
+  EXPECT_THAT(std::string(WriteAndCheck().message()), HasSubstr("impossibly large"));
+  counters_[0] -= secagg::kFieldPrime;
+  header_.survivors = crypto::Sha256("others");
+  EXPECT_THAT(std::string(WriteAndCheck().message()), HasSubstr("another sum"));
+  header_.survivors = check_.survivors;
+  header_.vectors[0].name = "weights";
+  EXPECT_THAT(std::string(WriteAndCheck().message()), HasSubstr("other vectors"));
+  header_.vectors = vectors_;
+  EXPECT_TRUE(WriteAndCheck().ok());
+}
+
+TEST_F(SumResultTest, DamagedFilesAreRefused) {
+  ASSERT_TRUE(Write().ok());
+  const Bytes good = ReadFile(path_).value();
+  for (size_t size = 0; size < good.size(); ++size) {
+    ASSERT_TRUE(WriteFileAtomically(path_, good.substr(0, size)).ok());
+    EXPECT_EQ(SumResult::Open(path_).status().code(), kDataLoss) << size;
+  }
+  ASSERT_TRUE(WriteFileAtomically(path_, good + '\0').ok());
+  EXPECT_EQ(SumResult::Open(path_).status().code(), kDataLoss);
+  for (size_t at = 0; at < good.size(); ++at) {
+    Bytes changed = good;
+    changed[at] = static_cast<char>(changed[at] ^ 0x80);
+    ASSERT_TRUE(WriteFileAtomically(path_, changed).ok());
+    const auto result = SumResult::Open(path_);
+    if (result.ok()) {
+      (void)CheckSumResult(*result, check_, vectors_);  // padding may differ; nothing may crash
+    }
+  }
+  EXPECT_EQ(SumResult::Open(folder_.path() / "none").status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(SumResultTest, RefusesValuesOfAnotherSize) {
+  update_.pop_back();
+  EXPECT_EQ(Write().code(), absl::StatusCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace cloister::plan

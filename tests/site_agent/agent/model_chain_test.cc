@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// A coordinator that lies about what the sites added up, and sites that find out.
+#include "site_agent/agent/model_chain.h"
+
+#include <gtest/gtest.h>
+
+#include "protocols/crypto/hash.h"
+#include "protocols/plan/sums.h"
+#include "protocols/secagg/messages.h"
+#include "tests/site_agent/agent/test_federation.h"
+
+namespace cloister::site {
+namespace {
+
+class ModelChainTest : public ::testing::Test {
+ protected:
+  ModelChainTest() {
+    EXPECT_TRUE(federation_.Invite());
+    initial_ = federation_.plan.model.initial_model;
+    total_ = federation_.RunSum(wire::SumKind::kTrain, 1, 0, Always(federation_.GlobalModel(0, initial_)));
+    EXPECT_FALSE(total_.update.empty());
+  }
+  static std::function<std::vector<wire::ModelRef>(size_t)> Always(const wire::ModelRef& model) {
+    return [model](size_t) { return std::vector<wire::ModelRef>{model}; };
+  }
+  // Round 2 begins at a site with this model.
+  void Begin(SiteHarness& site, const wire::ModelRef& model) {
+    wire::SumStep step;
+    step.job = federation_.job;
+    step.kind = wire::SumKind::kTrain;
+    step.round = 2;
+    step.phase = wire::SumPhase::kAdvertise;
+    step.models = {model};
+    site.Step(federation_.job, {step});
+  }
+  void ExpectRefused(const wire::ModelRef& model) {
+    for (auto& site : federation_.sites) {
+      Begin(*site, model);
+      const wire::SiteFailure* failure = site->Last<wire::SiteFailure>();
+      ASSERT_NE(failure, nullptr);
+      EXPECT_EQ(failure->reason, wire::FailureReason::kProtocolViolation);
+      EXPECT_EQ(failure->round, 2u);
+      EXPECT_EQ(site->Last<wire::SumMessage>()->round, 1u) << "not a word in round 2";
+    }
+  }
+  bool SaysChecked(SiteHarness& site) {
+    const wire::SumMessage* said = site.Last<wire::SumMessage>();
+    EXPECT_EQ(said->round, 2u);
+    return secagg::DecodeAdvert(said->message)->models_checked;
+  }
+
+  TestFederation federation_;
+  Digest initial_;
+  TestFederation::Total total_;
+};
+
+TEST_F(ModelChainTest, SitesMakeTheNextModelThemselves) {
+  const wire::ModelRef model = federation_.PublishModel(total_, 1, initial_);
+  federation_.sites[1]->Kill();
+  federation_.sites[1]->Start();
+  const auto second = federation_.RunSum(wire::SumKind::kTrain, 2, 0, Always(model));
+  for (auto& site : federation_.sites) {
+    EXPECT_EQ(site->link.downloaded.count(model.made_by->result), 1u);
+    EXPECT_EQ(site->link.downloaded.count(model.blob), 0u);
+  }
+  EXPECT_EQ(plan::DecodeTrainCounters(second.counters)->samples, plan::DecodeTrainCounters(total_.counters)->samples);
+}
+
+TEST_F(ModelChainTest, OneChangedElementIsRefused) {
+  total_.update.back() += 1;
+  ExpectRefused(federation_.PublishModel(total_, 1, initial_));
+}
+
+TEST_F(ModelChainTest, AnotherSampleCountIsRefused) {
+  total_.counters[1] += 1;
+  ExpectRefused(federation_.PublishModel(total_, 1, initial_));
+}
+
+TEST_F(ModelChainTest, AnotherTagIsRefused) {
+  total_.published.tag ^= 1;
+  ExpectRefused(federation_.PublishModel(total_, 1, initial_));
+}
+
+TEST_F(ModelChainTest, AModelThatDoesNotFollowFromTheTotalsIsRefused) {
+  const wire::ModelRef honest = federation_.PublishModel(total_, 1, initial_);
+  total_.update[0] += 1;
+  wire::ModelRef forged = federation_.PublishModel(total_, 1, initial_);
+  forged.made_by = honest.made_by;
+  ExpectRefused(forged);
+}
+
+TEST_F(ModelChainTest, DamagedTotalsAreRefused) {
+  wire::ModelRef model = federation_.PublishModel(total_, 1, initial_);
+  Bytes cut = federation_.published.at(model.made_by->result);
+  cut.pop_back();
+  model.made_by->result = crypto::Sha256(cut);
+  federation_.published[model.made_by->result] = cut;
+  ExpectRefused(model);
+}
+
+// No site says that it has checked what it could not: then no roster goes on (secagg ModelsCheckedTest).
+TEST_F(ModelChainTest, WhatCannotBeCheckedIsNotSaidToBe) {
+  const wire::ModelRef honest = federation_.PublishModel(total_, 1, initial_);
+  wire::ModelRef without = honest;
+  without.made_by.reset();
+  Begin(*federation_.sites[0], without);
+  EXPECT_FALSE(SaysChecked(*federation_.sites[0]));
+
+  total_.published.ctx2 = crypto::Sha256("another session");
+  Begin(*federation_.sites[1], federation_.PublishModel(total_, 1, initial_));
+  EXPECT_FALSE(SaysChecked(*federation_.sites[1]));
+
+  Begin(*federation_.sites[2], honest);
+  EXPECT_TRUE(SaysChecked(*federation_.sites[2]));
+}
+
+TEST_F(ModelChainTest, ASiteThatWasAwayReliesOnTheOthers) {
+  SiteHarness& site = *federation_.sites[0];
+  ASSERT_TRUE(site.store().database().Execute("DELETE FROM sum_check").ok());
+  const wire::ModelRef model = federation_.PublishModel(total_, 1, initial_);
+  const auto second = federation_.RunSum(wire::SumKind::kTrain, 2, 0, Always(model));
+  EXPECT_EQ(plan::DecodeTrainCounters(second.counters)->samples, plan::DecodeTrainCounters(total_.counters)->samples);
+}
+
+}  // namespace
+}  // namespace cloister::site
