@@ -88,15 +88,6 @@ double RdpOfOneStep(double q, double sigma, double order) {
   return std::max(log_moment, 0.0) / (order - 1);
 }
 
-absl::Status CheckOrders(absl::Span<const double> orders) {
-  for (const double order : orders) {
-    if (!(std::isfinite(order) && order > 1)) {
-      return absl::InvalidArgumentError(fmt::format("Renyi order {}; it must be finite and above 1", order));
-    }
-  }
-  return absl::OkStatus();
-}
-
 std::vector<double> MakeOrders() {
   std::vector<double> orders;
   for (int tenths = 11; tenths <= 109; ++tenths) orders.push_back(tenths / 10.0);
@@ -113,10 +104,19 @@ absl::Span<const double> RdpOrders() {
   return orders;
 }
 
+absl::Status CheckRdpOrders(absl::Span<const double> orders) {
+  for (const double order : orders) {
+    if (!(std::isfinite(order) && order > 1)) {
+      return absl::InvalidArgumentError(fmt::format("Renyi order {}; it must be finite and above 1", order));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::vector<double>> SampledGaussianRdp(const SampledGaussian& mechanism,
                                                        absl::Span<const double> orders) {
   CLOISTER_RETURN_IF_ERROR(CheckSampledGaussian(mechanism));
-  CLOISTER_RETURN_IF_ERROR(CheckOrders(orders));
+  CLOISTER_RETURN_IF_ERROR(CheckRdpOrders(orders));
   std::vector<double> rdp;
   rdp.reserve(orders.size());
   for (const double order : orders) {
@@ -128,7 +128,7 @@ absl::StatusOr<std::vector<double>> SampledGaussianRdp(const SampledGaussian& me
 
 absl::StatusOr<double> EpsilonOfRdp(absl::Span<const double> orders, absl::Span<const double> rdp, double delta) {
   CLOISTER_RETURN_IF_ERROR(CheckDelta(delta));
-  CLOISTER_RETURN_IF_ERROR(CheckOrders(orders));
+  CLOISTER_RETURN_IF_ERROR(CheckRdpOrders(orders));
   if (orders.empty() || orders.size() != rdp.size()) {
     return absl::InvalidArgumentError(
         fmt::format("{} Renyi divergences for {} orders; there must be one for each", rdp.size(), orders.size()));

@@ -15,8 +15,11 @@ namespace cloister::privacy {
 // 1.1 to 10.9 in steps of 0.1, 12 to 63, 128 and 256.
 absl::Span<const double> RdpOrders();
 
+// INVALID_ARGUMENT: one of them is not finite and above 1.
+absl::Status CheckRdpOrders(absl::Span<const double> orders);
+
 // The Renyi divergence of all steps together at each of `orders`, in nats; one value per order.
-// INVALID_ARGUMENT: CheckSampledGaussian, or an order that is not finite and above 1.
+// INVALID_ARGUMENT: CheckSampledGaussian, CheckRdpOrders.
 // Source: Mironov, Talwar, Zhang: Renyi Differential Privacy of the Sampled Gaussian Mechanism (2019), section 3.3.
 absl::StatusOr<std::vector<double>> SampledGaussianRdp(const SampledGaussian& mechanism,
                                                        absl::Span<const double> orders);
