@@ -110,8 +110,10 @@ absl::StatusOr<LossDistribution> LossDistribution::SelfCompose(uint64_t times) c
   composed.interval = grid_.interval;
   composed.first = static_cast<int64_t>(times) * grid_.first + begin;
   composed.masses.resize(size);
+  // Rounding leaves some of them a little below zero. Made zero, these would no longer cancel those above it, and a
+  // million points of noise would add up.
   for (size_t i = 0; i < size; ++i) {
-    composed.masses[i] = std::max(values[Wrapped(begin + static_cast<int64_t>(i), size)].real(), 0.0);
+    composed.masses[i] = values[Wrapped(begin + static_cast<int64_t>(i), size)].real();
   }
   composed.infinite_mass =
       std::min(1.0, truncated - std::expm1(static_cast<double>(times) * std::log1p(-grid_.infinite_mass)));
@@ -132,6 +134,8 @@ absl::StatusOr<double> LossDistribution::EpsilonFor(double delta) const {
     above += grid_.masses[i];
     discounted = discounted * decay + grid_.masses[i];
     if (above <= delta) continue;
+    // Only where delta is as small as the rounding: the loss before this one is proven, and no better bound.
+    if (discounted <= 0) return loss + grid_.interval;
     const double epsilon = loss + std::log((above - delta) / discounted);
     if (i == 0 || epsilon >= loss - grid_.interval) return std::max(epsilon, 0.0);
   }

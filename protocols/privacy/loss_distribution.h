@@ -23,7 +23,7 @@ class LossDistribution {
   struct Grid {
     double interval = 0;         // between two losses, in nats; positive
     int64_t first = 0;           // masses[i] is the probability of the loss (first + i) * interval
-    std::vector<double> masses;  // not negative
+    std::vector<double> masses;  // not negative, but for the rounding of a composition
     double infinite_mass = 0;    // probability of an infinite loss
   };
   // INVALID_ARGUMENT: an interval that is not finite and positive, no masses or more than kMaxPoints, a mass that is
