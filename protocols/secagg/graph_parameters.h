@@ -44,7 +44,7 @@ struct GraphParameters {
 
 // The smallest degree that meets the requirements, with the smallest threshold at that degree. Neither falls when
 // colluders, dropouts or bits grow. Tails are exact and hypergeometric; their unions and rounding err towards larger
-// values. Takes up to seconds for a million sites, less than a millisecond for a thousand.
+// values. Takes up to seconds for a million sites, a few milliseconds for a thousand.
 // INVALID_ARGUMENT: names the field. FAILED_PRECONDITION: no degree is enough; only a full graph, or fewer colluders
 // and dropouts, will do.   Source: Bell et al., "Secure single-server aggregation with (poly)logarithmic overhead",
 // CCS 2020, section 3.

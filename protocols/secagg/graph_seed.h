@@ -5,6 +5,7 @@
 // enough for a seed that nobody chose. The seed is public, and the coordinator is one of those who know it.
 
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "protocols/base/ids.h"

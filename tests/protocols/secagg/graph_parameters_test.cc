@@ -120,23 +120,23 @@ TEST(GraphParametersTest, KnownAnswers) {
   }
 }
 
-// The degree, or more than any when there is none.
-int DegreeOf(const GraphRequirements& requirements) {
+// More than any when there are none.
+GraphParameters FoundOrAll(const GraphRequirements& requirements) {
   const absl::StatusOr<GraphParameters> found = FindGraphParameters(requirements);
-  return found.ok() ? found->degree : requirements.sites;
+  return found.ok() ? *found : GraphParameters{requirements.sites, requirements.sites};
 }
 
-TEST(GraphParametersTest, MoreColludersDropoutsGraphsOrBitsNeverNeedFewerNeighbours) {
+TEST(GraphParametersTest, MoreColludersDropoutsGraphsOrBitsNeverNeedFewerNeighboursOrShares) {
   for (const int n : {66, 101, 250}) {
     for (int c = 0; c < n / 2; c += 5) {
       for (int d = 0; d < n / 3; d += 5) {
-        const GraphRequirements requirements{n, c, d, 1};
-        const int degree = DegreeOf(requirements);
-        EXPECT_LE(degree, DegreeOf({n, c + 1, d, 1})) << n << " " << c << " " << d;
-        EXPECT_LE(degree, DegreeOf({n, c, d + 1, 1})) << n << " " << c << " " << d;
-        EXPECT_LE(degree, DegreeOf({n, c, d, 1000})) << n << " " << c << " " << d;
-        EXPECT_LE(degree, DegreeOf({n, c, d, 1, 80})) << n << " " << c << " " << d;
-        EXPECT_LE(degree, DegreeOf({n, c, d, 1, 64, 40})) << n << " " << c << " " << d;
+        const GraphParameters found = FoundOrAll({n, c, d, 1});
+        const std::vector<GraphRequirements> harder = {
+            {n, c + 1, d, 1}, {n, c, d + 1, 1}, {n, c, d, 1000}, {n, c, d, 1, 80}, {n, c, d, 1, 64, 40}};
+        for (const GraphRequirements& requirements : harder) {
+          EXPECT_LE(found.degree, FoundOrAll(requirements).degree) << n << " " << c << " " << d;
+          EXPECT_LE(found.threshold, FoundOrAll(requirements).threshold) << n << " " << c << " " << d;
+        }
       }
     }
   }
