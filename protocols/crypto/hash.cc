@@ -139,12 +139,6 @@ Digest MerkleRoot(ByteView bytes) {
   return MerkleStream().Update(bytes).Finish();
 }
 
-absl::StatusOr<Digest> MerkleRootOfFile(const std::filesystem::path& path) {
-  MerkleStream stream;
-  CLOISTER_RETURN_IF_ERROR(ForEachPiece(path, [&](ByteView piece) { stream.Update(piece); }));
-  return stream.Finish();
-}
-
 Digest MerkleRootOf(const std::vector<Digest>& digests) {
   return RootOfRange(digests.begin(), digests.end());
 }

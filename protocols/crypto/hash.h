@@ -56,8 +56,6 @@ class MerkleStream {
 };
 
 Digest MerkleRoot(ByteView bytes);
-// Codes as Sha256File.
-absl::StatusOr<Digest> MerkleRootOfFile(const std::filesystem::path& path);
 
 // The same tree over a list of digests (leaf i = H(0 | digests[i])), with proofs that one digest is in it.
 Digest MerkleRootOf(const std::vector<Digest>& digests);

@@ -78,9 +78,9 @@ class ClientSession {
   absl::Status Mask(size_t index, uint64_t offset, absl::Span<uint32_t> values);
   absl::Status Mask(size_t index, uint64_t offset, absl::Span<uint64_t> values);
 
-  // What was masked: one root and length per vector. The driver stores the Step's facts before the FIRST BYTE of a
-  // masked vector leaves, and may then send only bytes with these roots, ever; asked again, the same Step. ABORTED:
-  // other roots were committed to before.
+  // What was masked: one digest and length per vector. The driver stores the Step's facts before the FIRST BYTE of a
+  // masked vector leaves, and may then send only bytes with these digests, ever; asked again, the same Step. ABORTED:
+  // other digests were committed to before.
   absl::StatusOr<ClientStep> Commit(const std::vector<VectorCommit>& vectors);
   // For a site that was killed after it committed: the stored reply of Commit() again, instead of masking again.
   // FAILED_PRECONDITION: nothing was committed to, or another state; ABORTED: not that reply.

@@ -64,7 +64,7 @@ Bytes SignedPart(const ShareRoot& message) {
 Bytes SignedPart(const MaskedCommit& message) {
   CanonicalWriter writer = Begin(MessageType::kMaskedCommit);
   writer.Put(message.ctx2).Blob(message.site.value()).U32(static_cast<uint32_t>(message.vectors.size()));
-  for (const VectorCommit& vector : message.vectors) writer.Put(vector.root).U64(vector.length);
+  for (const VectorCommit& vector : message.vectors) writer.Put(vector.digest).U64(vector.length);
   return writer.U64(message.tag).Take();
 }
 

@@ -81,7 +81,7 @@ struct ShareDelivery {
 };
 
 struct VectorCommit {
-  Digest root;          // crypto::MerkleRoot of the masked vector's bytes (little endian)
+  Digest digest;        // SHA-256 of the masked vector's bytes (little endian): also the name of the upload
   uint64_t length = 0;  // elements
 };
 

@@ -168,7 +168,7 @@ absl::StatusOr<MaskedCommit> DecodeMaskedCommit(ByteView bytes) {
   CLOISTER_ASSIGN_OR_RETURN(const size_t count, TakeCount(reader));
   message.vectors.resize(count);
   for (VectorCommit& vector : message.vectors) {
-    CLOISTER_ASSIGN_OR_RETURN(vector.root, reader.TakeDigest());
+    CLOISTER_ASSIGN_OR_RETURN(vector.digest, reader.TakeDigest());
     CLOISTER_ASSIGN_OR_RETURN(vector.length, reader.U64());
   }
   CLOISTER_ASSIGN_OR_RETURN(message.tag, reader.U64());

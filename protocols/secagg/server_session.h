@@ -54,7 +54,7 @@ class ServerSession {
   ServerSession& operator=(ServerSession&&) noexcept;
 
   // A message of the site that the connection authenticated. OK: taken, or the very same bytes were taken before. For a
-  // MaskedCommit the driver has checked beforehand that the uploaded bytes have these roots (DecodeMaskedCommit).
+  // MaskedCommit the driver has checked beforehand that the uploaded bytes have these digests (DecodeMaskedCommit).
   // A refused message changes nothing: DATA_LOSS and INVALID_ARGUMENT (malformed), UNAUTHENTICATED (certificate,
   // signature, or of another site), PERMISSION_DENIED (site not expected), ABORTED (another context: model, plan,
   // roster), FAILED_PRECONDITION (wrong phase, closed without this site, or different from what the site sent before).

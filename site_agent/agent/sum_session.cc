@@ -27,7 +27,6 @@ class SpoolFile {
 
   absl::Status Write(ByteView bytes) {
     sha_.Update(bytes);
-    merkle_.Update(bytes);
     return WriteAll(file_.get(), bytes, path_);
   }
 
@@ -36,7 +35,6 @@ class SpoolFile {
       return ErrnoStatus(errno, "cannot write", path_);
     }
     row.digest = sha_.Finish();
-    row.root = merkle_.Finish();
     row.path = path_.string();
     return absl::OkStatus();
   }
@@ -47,7 +45,6 @@ class SpoolFile {
   Descriptor file_;
   std::filesystem::path path_;
   crypto::Sha256Stream sha_;
-  crypto::MerkleStream merkle_;
 };
 
 template <typename T>
@@ -103,7 +100,7 @@ absl::StatusOr<std::optional<Bytes>> SumSession::Handle(wire::SumPhase phase, co
 absl::Status SumSession::CommitTo(const std::vector<SumVectorRow>& vectors) {
   std::vector<secagg::VectorCommit> commits;
   for (const SumVectorRow& row : vectors) {
-    commits.push_back({row.root, row.length});
+    commits.push_back({row.digest, row.length});
   }
   CLOISTER_ASSIGN_OR_RETURN(const secagg::ClientStep step, session_.Commit(commits));
   CLOISTER_RETURN_IF_ERROR(Store(wire::SumPhase::kMask, step, vectors));

@@ -209,6 +209,7 @@ CREATE INDEX approval_of_job ON approval (job, plan_digest, id);
 )sql";
 
 constexpr char kSumChecks[] = R"sql(
+ALTER TABLE sum_vector DROP COLUMN root;
 CREATE TABLE sum_check (
   job TEXT NOT NULL,
   kind INTEGER NOT NULL,

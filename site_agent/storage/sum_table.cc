@@ -36,9 +36,9 @@ absl::Status PutVectors(storage::Transaction& transaction, const SumKey& key,
   for (const SumVectorRow& vector : vectors) {
     CLOISTER_RETURN_IF_ERROR(transaction
                                  .Execute("INSERT OR REPLACE INTO sum_vector (job, kind, round, attempt, place, name, "
-                                          "digest, root, length, path) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                                          "digest, length, path) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                                           {key.job.value(), key.kind, key.round, key.attempt, place++, vector.name,
-                                           vector.digest, vector.root, vector.length, vector.path})
+                                           vector.digest, vector.length, vector.path})
                                  .status());
   }
   return absl::OkStatus();
@@ -134,15 +134,13 @@ absl::StatusOr<std::vector<SumMessageRow>> SumTable::Messages(const SumKey& key)
 
 absl::StatusOr<std::vector<SumVectorRow>> SumTable::Vectors(const SumKey& key) const {
   return ReadRows<SumVectorRow>(
-      database_->Query(
-          "SELECT name, digest, root, length, path FROM sum_vector WHERE job = ? AND kind = ? AND round = ? "
-          "AND attempt = ? ORDER BY place",
-          {key.job.value(), key.kind, key.round, key.attempt}),
+      database_->Query("SELECT name, digest, length, path FROM sum_vector WHERE job = ? AND kind = ? AND round = ? "
+                       "AND attempt = ? ORDER BY place",
+                       {key.job.value(), key.kind, key.round, key.attempt}),
       [](RowReader& row) {
         SumVectorRow vector;
         vector.name = row.Text();
         vector.digest = row.TakeDigest();
-        vector.root = row.TakeDigest();
         vector.length = row.Unsigned();
         vector.path = row.Text();
         return vector;

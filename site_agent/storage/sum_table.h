@@ -1,7 +1,7 @@
 #pragma once
 // SPDX-License-Identifier: Apache-2.0
 // What a site keeps of secure sums: the facts it must never contradict, the coordinator's messages (so that a restarted
-// site can hear them again), its replies, and the roots of what it masked.
+// site can hear them again), its replies, and the digests of what it masked.
 
 #include <map>
 #include <optional>
@@ -38,7 +38,6 @@ struct SumMessageRow {
 struct SumVectorRow {
   std::string name;
   Digest digest;  // SHA-256 of the masked bytes: the name of the upload
-  Digest root;    // crypto::MerkleRoot of the same
   uint64_t length = 0;
   std::string path;  // of the spool file
 };

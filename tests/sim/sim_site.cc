@@ -168,14 +168,14 @@ absl::StatusOr<Bytes> SimSite::MaskAndCommit(const wire::SumStep& step, storage:
     PlainUpdate update = Train(*experiment_, step.round, global.values);
     counters = plan::EncodeTrainCounters(update.counters);
     CLOISTER_RETURN_IF_ERROR(session_->Mask(0, 0, absl::MakeSpan(update.residues)));
-    commits.push_back({crypto::MerkleRoot(BytesOf(update.residues)), update.residues.size()});
+    commits.push_back({crypto::Sha256(BytesOf(update.residues)), update.residues.size()});
     CLOISTER_ASSIGN_OR_RETURN(const Digest blob, blobs.Put(BytesOf(update.residues)));
     uploaded_.push_back(blob);
   } else {
     counters = Histograms(PlanModels(step.models), kind);
   }
   CLOISTER_RETURN_IF_ERROR(session_->Mask(commits.size(), 0, absl::MakeSpan(counters)));
-  commits.push_back({crypto::MerkleRoot(BytesOf(counters)), counters.size()});
+  commits.push_back({crypto::Sha256(BytesOf(counters)), counters.size()});
   CLOISTER_ASSIGN_OR_RETURN(const Digest blob, blobs.Put(BytesOf(counters)));
   uploaded_.push_back(blob);
   CLOISTER_ASSIGN_OR_RETURN(const secagg::ClientStep commit, session_->Commit(commits));

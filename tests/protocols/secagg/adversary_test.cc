@@ -280,7 +280,7 @@ TEST(AdversaryTest, SurvivorListsThatWereTamperedWith) {
   EXPECT_EQ(answer([&](SurvivorList& l) { l.commits.push_back(commit_of(6, [](MaskedCommit&) {})); }),
             kUnauthenticated);
   EXPECT_EQ(answer([&](SurvivorList& l) {
-              l.commits[0] = commit_of(1, [](MaskedCommit& c) { c.vectors[0].root = crypto::Sha256("x"); });
+              l.commits[0] = commit_of(1, [](MaskedCommit& c) { c.vectors[0].digest = crypto::Sha256("x"); });
             }),
             kAborted)
       << "another commit of this site, even with its own signature";

@@ -132,8 +132,8 @@ class TestSite {
     return Store(session_->Commit(CommitsTo(masked_)));
   }
   static std::vector<VectorCommit> CommitsTo(const SiteVectors& masked) {
-    return {{crypto::MerkleRoot(BytesOf(masked.update)), masked.update.size()},
-            {crypto::MerkleRoot(BytesOf(masked.counters)), masked.counters.size()}};
+    return {{crypto::Sha256(BytesOf(masked.update)), masked.update.size()},
+            {crypto::Sha256(BytesOf(masked.counters)), masked.counters.size()}};
   }
 
  private:
