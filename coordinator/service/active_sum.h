@@ -1,6 +1,6 @@
 #pragma once
 // SPDX-License-Identifier: Apache-2.0
-// The secure sum that a job is in the middle of: session, models and running total. Everything in it can be made again
+// The secure sum that a job is in the middle of: session and models. Everything in it can be made again
 // from the database and the blob store.
 
 #include <vector>
@@ -14,8 +14,6 @@ struct Job::ActiveSum {
   std::vector<wire::ModelRef> models;
   secagg::SumParams params;
   secagg::ServerSession session;
-  std::unique_ptr<MaskedTotal> total;  // from the first vector on
-  SiteSet added;                       // whose vectors are in it
 };
 
 }  // namespace cloister::coordinator

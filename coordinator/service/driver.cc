@@ -39,7 +39,15 @@ absl::Status Stopping() {
 Driver::Driver(DriverOptions options)
     : options_(std::move(options)),
       access_(options_.most_model_bytes),
-      thread_(options_.context.clock, [this] { return Settle(); }) {}
+      thread_(options_.context.clock, [this] { return Settle(); }),
+      background_(std::make_unique<transport::TaskQueue>(1)) {
+  options_.context.in_background = [this](std::function<void()> work) {
+    background_->Post([this, work = std::move(work)] {
+      work();
+      thread_.Post([] {});  // settles
+    });
+  };
+}
 
 Driver::~Driver() {
   Stop();

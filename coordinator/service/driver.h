@@ -15,6 +15,7 @@
 #include "coordinator/service/job.h"
 #include "coordinator/service/owner_thread.h"
 #include "coordinator/service/work_board.h"
+#include "protocols/transport/task_queue.h"
 #include "protocols/transport/tls.h"
 
 namespace cloister::coordinator {
@@ -91,7 +92,7 @@ class Driver {
   template <typename T>
   void Ask(Then<T> then, std::function<T()> work);
 
-  const DriverOptions options_;
+  DriverOptions options_;
   BlobAccess access_;
   WorkBoard board_;
 
@@ -104,7 +105,8 @@ class Driver {
   std::map<SiteId, std::map<JobId, Job::OpenWork>> work_;  // as published
   std::multimap<JobId, Watcher> watchers_;
 
-  OwnerThread thread_;  // last: its tasks use everything above
+  OwnerThread thread_;                                // its tasks use everything above
+  std::unique_ptr<transport::TaskQueue> background_;  // what takes long at the end of a sum; it posts to `thread_`
 };
 
 }  // namespace cloister::coordinator

@@ -298,6 +298,9 @@ absl::Time Job::Settle() {
     if (now < retry_at_) {
       return retry_at_;
     }
+    if (IsFinishing()) {
+      return absl::InfiniteFuture();
+    }
     absl::Status status;
     if (const std::optional<Action> action = machine_.Pending()) {
       struct Visitor {

@@ -14,7 +14,6 @@
 
 #include "coordinator/registry/registry.h"
 #include "coordinator/rounds/machine.h"
-#include "coordinator/rounds/total.h"
 #include "coordinator/service/blob_access.h"
 #include "coordinator/storage/answer_store.h"
 #include "coordinator/storage/experiment_store.h"
@@ -38,6 +37,8 @@ struct JobContext {
   crypto::CurrentSigner signer;  // of releases
   std::filesystem::path folder;  // for files in the making
   std::string code_version;
+  // Runs `work` on another thread and has the job settle once it has returned. Null: `work` is run at once.
+  std::function<void(std::function<void()> work)> in_background = nullptr;
 };
 
 class Job {
@@ -88,6 +89,7 @@ class Job {
 
  private:
   struct ActiveSum;
+  struct Finishing;
   using Also = std::function<absl::Status(storage::Transaction&)>;
 
   Job(const JobContext* context, StoredExperiment stored, plan::Experiment experiment, absl::Time submitted);
@@ -109,13 +111,12 @@ class Job {
   std::vector<plan::SumModel> PlanModels(plan::SumKind kind) const;  // the same, as the plan speaks of them
   absl::Status OpenSum();  // makes `active_` be the machine's current sum, from stored messages if need be
   absl::Status CheckVectors(const SiteId& site, const wire::SumMessage& message) const;
-  absl::Status AddVectors(const SiteId& site, const std::vector<Digest>& vectors);
-  absl::Status CompleteTotal();  // the total holds exactly the survivors
   absl::Status DoClosePhase(const ClosePhase& action);
   absl::Status DoFinishSum(const FinishSum& action);
-  absl::Status FinishTraining(const SumKey& sum);
-  absl::Status FinishHistograms(const SumKey& sum);
-  absl::StatusOr<Digest> PublishTotals();
+  absl::Status StartFinishing(const SumKey& sum);
+  bool IsFinishing() const;
+  absl::Status TakeModel(const Finishing& finished);
+  absl::Status TakeHistograms(const Finishing& finished);
   void DropSum();  // forgets the session and deletes the masked vectors
 
   // ---- job_release.cc ----
@@ -142,7 +143,8 @@ class Job {
   std::vector<plan::GateResult> gates_;
   std::optional<wire::SignedDocument> manifest_;
 
-  std::unique_ptr<ActiveSum> active_;
+  std::shared_ptr<ActiveSum> active_;
+  std::shared_ptr<Finishing> finishing_;  // the end of a sum, until its result is taken
 };
 
 }  // namespace cloister::coordinator

@@ -4,9 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
+#include <atomic>
+#include <thread>
 
 #include "coordinator/service/active_sum.h"
+#include "coordinator/service/spooled_sum.h"
 #include "coordinator/storage/sum_store.h"
 #include "protocols/base/log.h"
 #include "protocols/crypto/hash.h"
@@ -17,8 +19,6 @@
 
 namespace cloister::coordinator {
 namespace {
-
-constexpr size_t kReadBytes = size_t{1} << 20;
 
 // Is `status` trouble of this machine (try again later) and not a verdict about the sum?
 bool IsOurTrouble(const absl::Status& status) {
@@ -123,7 +123,7 @@ absl::Status Job::OpenSum() {
   if (sum->finishing) {
     CLOISTER_RETURN_IF_ERROR(session.Close());
   }
-  active_.reset(new ActiveSum{sum->key, SumModels(sum->key.kind), std::move(params), std::move(session), nullptr, {}});
+  active_.reset(new ActiveSum{sum->key, SumModels(sum->key.kind), std::move(params), std::move(session)});
   return absl::OkStatus();
 }
 
@@ -148,8 +148,7 @@ absl::Status Job::TakeSumMessage(const SiteId& site, const wire::SumMessage& mes
   if (const absl::Status opened = OpenSum(); !opened.ok()) {
     return absl::UnavailableError(opened.message());  // the message itself is not judged yet
   }
-  const bool masked = message.phase == wire::SumPhase::kMask;
-  if (masked) {
+  if (message.phase == wire::SumPhase::kMask) {
     CLOISTER_RETURN_IF_ERROR(CheckVectors(site, message));
   }
   if (absl::Status status = active_->session.Handle(site, message.message); !status.ok()) {
@@ -164,11 +163,6 @@ absl::Status Job::TakeSumMessage(const SiteId& site, const wire::SumMessage& mes
   if (!stored.ok()) {
     active_.reset();  // it has heard what is not stored: it is made again from what is
     return stored;
-  }
-  if (masked && active_ != nullptr) {
-    if (absl::Status added = AddVectors(site, message.vectors); !added.ok()) {
-      Log()->warn("{}: adding up is put off: {}", stored_.job.value(), std::string(added.message()));
-    }
   }
   return absl::OkStatus();
 }
@@ -201,63 +195,6 @@ absl::Status Job::CheckVectors(const SiteId& site, const wire::SumMessage& messa
   return absl::OkStatus();
 }
 
-// Adds a site's spooled vectors to the total. After an error the total is made anew before it is used.
-absl::Status Job::AddVectors(const SiteId& site, const std::vector<Digest>& vectors) {
-  ActiveSum& active = *active_;
-  if (active.total == nullptr) {
-    active.total = std::make_unique<MaskedTotal>(active.params.vectors);
-    active.added.clear();
-  }
-  const auto add = [&]() -> absl::Status {
-    std::string buffer(kReadBytes, '\0');
-    for (size_t i = 0; i < vectors.size(); ++i) {
-      const std::filesystem::path path = context_->blobs->Path(vectors[i]);
-      std::ifstream file(path, std::ios::binary);
-      const uint64_t width = static_cast<uint64_t>(active.params.vectors[i].ring_bits / 8);
-      const uint64_t size = active.total->SizeBytes(i);
-      for (uint64_t at = 0; at < size;) {
-        const size_t want = std::min<uint64_t>(buffer.size(), size - at);
-        if (!file.read(buffer.data(), static_cast<std::streamsize>(want))) {
-          return absl::UnavailableError("cannot read " + path.string());
-        }
-        CLOISTER_RETURN_IF_ERROR(active.total->Add(i, at / width, ByteView(buffer).substr(0, want)));
-        at += want;
-      }
-    }
-    return absl::OkStatus();
-  };
-  const absl::Status status = add();
-  if (status.ok()) {
-    active.added.insert(site);
-  } else {
-    active.total.reset();
-  }
-  return status;
-}
-
-absl::Status Job::CompleteTotal() {
-  const std::vector<SiteId> list = active_->session.survivors();
-  const SiteSet survivors(list.begin(), list.end());
-  const bool foreign = std::any_of(active_->added.begin(), active_->added.end(),
-                                   [&](const SiteId& site) { return survivors.count(site) == 0; });
-  if (foreign) {
-    active_->total.reset();
-  }
-  CLOISTER_ASSIGN_OR_RETURN(const std::vector<StoredSumMessage> messages,
-                            LoadSumMessages(*context_->database, stored_.job, active_->key));
-  for (const StoredSumMessage& message : messages) {
-    const bool needed = message.phase == wire::SumPhase::kMask && survivors.count(message.site) > 0 &&
-                        (active_->total == nullptr || active_->added.count(message.site) == 0);
-    if (needed) {
-      CLOISTER_RETURN_IF_ERROR(AddVectors(message.site, message.vectors));
-    }
-  }
-  if (active_->total == nullptr || active_->added != survivors) {
-    return absl::DataLossError("the masked vectors of the survivors are not all there");
-  }
-  return absl::OkStatus();
-}
-
 absl::Status Job::DoClosePhase(const ClosePhase& action) {
   CLOISTER_RETURN_IF_ERROR(OpenSum());
   if (WirePhase(active_->session.phase()) != action.phase) {
@@ -282,73 +219,139 @@ absl::Status Job::DoClosePhase(const ClosePhase& action) {
   return stored;
 }
 
-absl::Status Job::DoFinishSum(const FinishSum& action) {
-  CLOISTER_RETURN_IF_ERROR(OpenSum());
-  const auto finish = [&]() -> absl::Status {
-    CLOISTER_RETURN_IF_ERROR(CompleteTotal());
-    CLOISTER_ASSIGN_OR_RETURN(const secagg::Unmasker* unmasker, active_->session.unmasker());
-    CLOISTER_RETURN_IF_ERROR(active_->total->Unmask(*unmasker));
-    return action.sum.kind == plan::SumKind::kTrain ? FinishTraining(action.sum) : FinishHistograms(action.sum);
+// What takes long at the end of a sum, off the owner thread: it reads what no longer changes and touches nothing of the
+// job.
+struct Job::Finishing {
+  // ---- given ----
+  SumKey sum;
+  std::shared_ptr<ActiveSum> active;
+  std::vector<std::vector<std::filesystem::path>> spooled;  // [survivor][vector]
+  std::filesystem::path result_path;
+  std::filesystem::path model_path;
+  Digest parent;
+
+  // ---- made, and read once `done` ----
+  absl::Status status;
+  std::vector<uint64_t> counters;  // the totals of the last vector
+  Digest result;                   // TRAIN: the blobs
+  Digest model;
+  std::atomic<bool> done{false};
+
+  absl::Status Run(const JobContext& context, const plan::Experiment& experiment) {
+    CLOISTER_ASSIGN_OR_RETURN(const secagg::Unmasker* unmasker, active->session.unmasker());
+    CLOISTER_ASSIGN_OR_RETURN(const secagg::ServerSession::Published published, active->session.published());
+    const plan::SumResultHeader header{published.ctx2, published.survivors, published.tag, active->params.vectors};
+    const int threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+    CLOISTER_RETURN_IF_ERROR(SumUp(spooled, *unmasker, header, result_path, threads));
+    CLOISTER_ASSIGN_OR_RETURN(const plan::SumResult totals, plan::SumResult::Open(result_path));
+    const absl::Span<const uint64_t> last = totals.Values64(header.vectors.size() - 1);
+    counters.assign(last.begin(), last.end());
+    if (sum.kind != plan::SumKind::kTrain) {
+      std::error_code ignored;
+      std::filesystem::remove(result_path, ignored);
+      return absl::OkStatus();
+    }
+    CLOISTER_ASSIGN_OR_RETURN(const update::MappedModel global, update::MappedModel::Open(context.blobs->Path(parent)));
+    CLOISTER_RETURN_IF_ERROR(plan::WriteNextModel(model_path, experiment, global, totals.Values32(0), last));
+    CLOISTER_ASSIGN_OR_RETURN(model, context.blobs->PutFile(model_path, storage::BlobStore::Take::kMove));
+    CLOISTER_ASSIGN_OR_RETURN(result, context.blobs->PutFile(result_path, storage::BlobStore::Take::kMove));
+    return absl::OkStatus();
+  }
+};
+
+absl::Status Job::StartFinishing(const SumKey& sum) {
+  auto finishing = std::make_shared<Finishing>();
+  finishing->sum = sum;
+  finishing->active = active_;
+  finishing->result_path = context_->folder / ("result-" + stored_.job.value());
+  finishing->model_path = context_->folder / ("next-model-" + stored_.job.value());
+  finishing->parent = models_.back().digest;
+  const std::vector<SiteId> survivors = active_->session.survivors();
+  CLOISTER_ASSIGN_OR_RETURN(const std::vector<StoredSumMessage> messages,
+                            LoadSumMessages(*context_->database, stored_.job, active_->key));
+  for (const StoredSumMessage& message : messages) {
+    if (message.phase != wire::SumPhase::kMask ||
+        !std::binary_search(survivors.begin(), survivors.end(), message.site)) {
+      continue;
+    }
+    finishing->spooled.emplace_back();
+    for (const Digest& vector : message.vectors) {
+      finishing->spooled.back().push_back(context_->blobs->Path(vector));
+    }
+  }
+  if (finishing->spooled.size() != survivors.size()) {
+    return absl::DataLossError("the masked vectors of the survivors are not all there");
+  }
+  finishing_ = finishing;
+  const auto work = [finishing, context = context_, experiment = experiment_] {
+    finishing->status = finishing->Run(*context, experiment);
+    finishing->done = true;
   };
-  const absl::Status status = finish();
-  if (status.ok()) {
-    return status;
+  if (context_->in_background) {
+    context_->in_background(work);
+  } else {
+    work();
   }
-  if (active_ != nullptr) {
-    active_->total.reset();  // it may be half unmasked
-  }
-  return IsOurTrouble(status) ? status : Commit(SumBroken{action.sum, std::string(status.message()), {}});
+  return absl::OkStatus();
 }
 
-// The totals as a blob that sites fetch and check.
-absl::StatusOr<Digest> Job::PublishTotals() {
-  CLOISTER_ASSIGN_OR_RETURN(const secagg::ServerSession::Published published, active_->session.published());
-  const std::filesystem::path path = context_->folder / ("result-" + stored_.job.value());
-  CLOISTER_RETURN_IF_ERROR(plan::WriteSumResult(
-      path, {published.ctx2, published.survivors, published.tag, active_->params.vectors}, active_->total->Values()));
-  return context_->blobs->PutFile(path, storage::BlobStore::Take::kMove);
+bool Job::IsFinishing() const {
+  return finishing_ != nullptr && !finishing_->done;
 }
 
-absl::Status Job::FinishTraining(const SumKey& sum) {
-  CLOISTER_ASSIGN_OR_RETURN(const plan::TrainCounters counters, plan::DecodeTrainCounters(active_->total->Values64(1)));
-  const ModelRecord& parent = models_.back();
-  const std::filesystem::path path = context_->folder / ("next-model-" + stored_.job.value());
-  {
-    CLOISTER_ASSIGN_OR_RETURN(const update::MappedModel global,
-                              update::MappedModel::Open(context_->blobs->Path(parent.digest)));
-    CLOISTER_RETURN_IF_ERROR(
-        plan::WriteNextModel(path, experiment_, global, active_->total->Values32(0), active_->total->Values64(1)));
+absl::Status Job::DoFinishSum(const FinishSum& action) {
+  if (finishing_ == nullptr || !(finishing_->sum == action.sum)) {
+    CLOISTER_RETURN_IF_ERROR(OpenSum());
+    if (const absl::Status started = StartFinishing(action.sum); !started.ok()) {
+      return IsOurTrouble(started) ? started : Commit(SumBroken{action.sum, std::string(started.message()), {}});
+    }
   }
+  if (IsFinishing()) {
+    return absl::OkStatus();
+  }
+  const std::shared_ptr<Finishing> finished = std::move(finishing_);
+  if (!finished->status.ok()) {
+    return IsOurTrouble(finished->status) ? finished->status
+                                          : Commit(SumBroken{action.sum, std::string(finished->status.message()), {}});
+  }
+  return action.sum.kind == plan::SumKind::kTrain ? TakeModel(*finished) : TakeHistograms(*finished);
+}
+
+absl::Status Job::TakeModel(const Finishing& finished) {
+  CLOISTER_ASSIGN_OR_RETURN(const plan::TrainCounters counters, plan::DecodeTrainCounters(finished.counters));
   ModelRecord model;
   model.job = stored_.job;
-  model.id = plan::RoundModelId(static_cast<int>(sum.round));
-  model.round = sum.round;
-  CLOISTER_ASSIGN_OR_RETURN(model.digest, context_->blobs->PutFile(path, storage::BlobStore::Take::kMove));
+  model.id = plan::RoundModelId(static_cast<int>(finished.sum.round));
+  model.round = finished.sum.round;
+  model.digest = finished.model;
   CLOISTER_ASSIGN_OR_RETURN(model.size_bytes, context_->blobs->SizeBytes(model.digest));
-  model.parent = parent.digest;
-  CLOISTER_ASSIGN_OR_RETURN(model.result, PublishTotals());
+  model.parent = finished.parent;
+  model.result = finished.result;
   model.samples = counters.samples;
-  model.sites = active_->session.survivors();
+  model.sites = finished.active->session.survivors();
   model.loss = counters.samples > 0 ? counters.loss_sum / static_cast<double>(counters.samples) : 0;
   model.made_ms = absl::ToUnixMillis(context_->clock->Now());
   const std::string note =
       fmt::format("{} samples, loss {:.4f}, model {}", model.samples, model.loss, model.digest.short_hex());
-  CLOISTER_RETURN_IF_ERROR(Commit(SumFinished{sum, note}, [&](storage::Transaction& transaction) -> absl::Status {
-    CLOISTER_RETURN_IF_ERROR(PutModel(transaction, model));
-    return Audit(transaction, "coordinator", "aggregate", "model", model.size_bytes, model.digest);
-  }));
+  CLOISTER_RETURN_IF_ERROR(
+      Commit(SumFinished{finished.sum, note}, [&](storage::Transaction& transaction) -> absl::Status {
+        CLOISTER_RETURN_IF_ERROR(PutModel(transaction, model));
+        return Audit(transaction, "coordinator", "aggregate", "model", model.size_bytes, model.digest);
+      }));
   models_.push_back(std::move(model));
   return absl::OkStatus();
 }
 
-absl::Status Job::FinishHistograms(const SumKey& sum) {
-  const StoredTotal total{active_->total->Values64(0), active_->session.survivors()};
-  return Commit(SumFinished{sum, ""},
-                [&](storage::Transaction& transaction) { return PutTotal(transaction, stored_.job, sum, total); });
+absl::Status Job::TakeHistograms(const Finishing& finished) {
+  const StoredTotal total{finished.counters, finished.active->session.survivors()};
+  return Commit(SumFinished{finished.sum, ""}, [&](storage::Transaction& transaction) {
+    return PutTotal(transaction, stored_.job, finished.sum, total);
+  });
 }
 
 void Job::DropSum() {
   active_.reset();
+  finishing_.reset();
   const absl::StatusOr<std::vector<StoredUpload>> uploads = LoadUploads(*context_->database);
   if (!uploads.ok()) {
     return;  // the sweep at the next start finds them

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "protocols/plan/sum_result.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
-#include <algorithm>
-#include <fstream>
+#include <cerrno>
 
 #include "protocols/base/file.h"
 #include "protocols/secagg/shamir.h"
@@ -34,6 +35,16 @@ Bytes EncodeHeader(const SumResultHeader& header) {
   Bytes bytes = writer.Take();
   bytes.append(Padding(bytes.size()), '\0');
   return bytes;
+}
+
+// Where the vectors begin, in bytes, and last where the file ends.
+std::vector<uint64_t> OffsetsOf(const std::vector<secagg::VectorSpec>& vectors, uint64_t at) {
+  std::vector<uint64_t> offsets = {at};
+  for (const secagg::VectorSpec& vector : vectors) {
+    at += SizeBytes(vector) + Padding(SizeBytes(vector));
+    offsets.push_back(at);
+  }
+  return offsets;
 }
 
 absl::StatusOr<SumResultHeader> TakeHeader(CanonicalReader& reader) {
@@ -69,23 +80,36 @@ uint64_t MostSumResultBytes(const std::vector<secagg::VectorSpec>& vectors) {
   return size;
 }
 
-absl::Status WriteSumResult(const std::filesystem::path& path, const SumResultHeader& header,
-                            const std::vector<ByteView>& values) {
-  if (values.size() != header.vectors.size()) return absl::InvalidArgumentError("other vectors than the header's");
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  const auto write = [&](ByteView bytes) { file.write(bytes.data(), static_cast<std::streamsize>(bytes.size())); };
-  write(EncodeHeader(header));
-  for (size_t i = 0; i < values.size(); ++i) {
-    if (values[i].size() != SizeBytes(header.vectors[i])) {
-      return absl::InvalidArgumentError(fmt::format("vector {} has {} bytes, not {}", header.vectors[i].name,
-                                                    values[i].size(), SizeBytes(header.vectors[i])));
-    }
-    write(values[i]);
-    write(Bytes(Padding(values[i].size()), '\0'));
+absl::StatusOr<SumResultWriter> SumResultWriter::Create(const std::filesystem::path& path,
+                                                        const SumResultHeader& header) {
+  Descriptor file(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  if (!file.valid()) return ErrnoStatus(errno, "cannot create", path);
+  const Bytes start = EncodeHeader(header);
+  std::vector<uint64_t> offsets = OffsetsOf(header.vectors, start.size());
+  CLOISTER_RETURN_IF_ERROR(WriteAll(file.get(), start, path));
+  if (const int error = posix_fallocate(file.get(), 0, static_cast<off_t>(offsets.back())); error != 0) {
+    return ErrnoStatus(error, "cannot make room for", path);
   }
-  file.close();
-  return file ? absl::OkStatus()
-              : absl::ResourceExhaustedError("cannot write " + path.string() + ": is the disk full?");
+  offsets.pop_back();
+  return SumResultWriter(std::move(file), path, header.vectors, std::move(offsets));
+}
+
+absl::Status SumResultWriter::Write(size_t index, uint64_t first, ByteView elements) const {
+  const uint64_t width = index < vectors_.size() ? static_cast<uint64_t>(vectors_[index].ring_bits / 8) : 1;
+  if (index >= vectors_.size() || elements.size() % width != 0 || first > vectors_[index].length ||
+      elements.size() / width > vectors_[index].length - first) {
+    return absl::InvalidArgumentError(
+        fmt::format("{} bytes from element {} on do not fit vector {}", elements.size(), first, index));
+  }
+  uint64_t at = offsets_[index] + first * width;
+  while (!elements.empty()) {
+    const ssize_t written = pwrite(file_.get(), elements.data(), elements.size(), static_cast<off_t>(at));
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return ErrnoStatus(errno, "cannot write", path_);
+    elements.remove_prefix(static_cast<size_t>(written));
+    at += static_cast<uint64_t>(written);
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<SumResult> SumResult::Open(const std::filesystem::path& path) {
@@ -93,15 +117,11 @@ absl::StatusOr<SumResult> SumResult::Open(const std::filesystem::path& path) {
   const ByteView start = file.bytes().substr(0, kMostHeaderBytes);
   CanonicalReader reader(start);
   CLOISTER_ASSIGN_OR_RETURN(SumResultHeader header, TakeHeader(reader));
-  uint64_t at = start.size() - reader.remaining();
-  at += Padding(at);
-  std::vector<uint64_t> offsets;
-  for (const secagg::VectorSpec& vector : header.vectors) {
-    offsets.push_back(at);
-    at += SizeBytes(vector) + Padding(SizeBytes(vector));
-  }
-  if (at != file.bytes().size()) {
-    return absl::DataLossError(fmt::format("a result of {} bytes where {} belong", file.bytes().size(), at));
+  const uint64_t at = start.size() - reader.remaining();
+  std::vector<uint64_t> offsets = OffsetsOf(header.vectors, at + Padding(at));
+  if (offsets.back() != file.bytes().size()) {
+    return absl::DataLossError(
+        fmt::format("a result of {} bytes where {} belong", file.bytes().size(), offsets.back()));
   }
   return SumResult(std::move(file), std::move(header), std::move(offsets));
 }

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "protocols/base/descriptor.h"
 #include "protocols/base/file_mapping.h"
 #include "protocols/secagg/check_tag.h"
 #include "protocols/secagg/params.h"
@@ -25,9 +26,24 @@ struct SumResultHeader {
 // The size of the file of a sum with these vectors, at most.
 uint64_t MostSumResultBytes(const std::vector<secagg::VectorSpec>& vectors);
 
-// `values`: the bytes of each vector. As WriteFileAtomically; INVALID_ARGUMENT: values of another size.
-absl::Status WriteSumResult(const std::filesystem::path& path, const SumResultHeader& header,
-                            const std::vector<ByteView>& values);
+// Makes the file, piece by piece. Thread-safe.
+class SumResultWriter {
+ public:
+  // RESOURCE_EXHAUSTED: the disk is full; also as WriteFileAtomically.
+  static absl::StatusOr<SumResultWriter> Create(const std::filesystem::path& path, const SumResultHeader& header);
+  // Elements of vector `index` from `first` on, little endian. INVALID_ARGUMENT: outside the vector.
+  absl::Status Write(size_t index, uint64_t first, ByteView elements) const;
+
+ private:
+  SumResultWriter(Descriptor file, std::filesystem::path path, std::vector<secagg::VectorSpec> vectors,
+                  std::vector<uint64_t> offsets)
+      : file_(std::move(file)), path_(std::move(path)), vectors_(std::move(vectors)), offsets_(std::move(offsets)) {}
+
+  Descriptor file_;
+  std::filesystem::path path_;
+  std::vector<secagg::VectorSpec> vectors_;
+  std::vector<uint64_t> offsets_;  // in bytes
+};
 
 class SumResult {
  public:

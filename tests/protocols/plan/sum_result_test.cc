@@ -24,9 +24,10 @@ class SumResultTest : public ::testing::Test {
     header_ = {check_.ctx2, check_.survivors, tag.value(), vectors_};
   }
   absl::Status Write() const {
-    return WriteSumResult(path_, header_,
-                          {ByteView(reinterpret_cast<const char*>(update_.data()), 4 * update_.size()),
-                           ByteView(reinterpret_cast<const char*>(counters_.data()), 8 * counters_.size())});
+    CLOISTER_ASSIGN_OR_RETURN(const SumResultWriter writer, SumResultWriter::Create(path_, header_));
+    CLOISTER_RETURN_IF_ERROR(writer.Write(1, 0, {reinterpret_cast<const char*>(counters_.data()), 16}));
+    CLOISTER_RETURN_IF_ERROR(writer.Write(0, 2, {reinterpret_cast<const char*>(update_.data() + 2), 12}));
+    return writer.Write(0, 0, {reinterpret_cast<const char*>(update_.data()), 8});
   }
   absl::Status WriteAndCheck() const {
     EXPECT_TRUE(Write().ok());
@@ -100,9 +101,18 @@ TEST_F(SumResultTest, DamagedFilesAreRefused) {
   EXPECT_EQ(SumResult::Open(folder_.path() / "none").status().code(), absl::StatusCode::kNotFound);
 }
 
-TEST_F(SumResultTest, RefusesValuesOfAnotherSize) {
-  update_.pop_back();
-  EXPECT_EQ(Write().code(), absl::StatusCode::kInvalidArgument);
+TEST_F(SumResultTest, NothingIsWrittenOutsideAVector) {
+  const auto writer = SumResultWriter::Create(path_, header_);
+  ASSERT_TRUE(writer.ok()) << writer.status();
+  constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
+  EXPECT_EQ(writer->Write(2, 0, "").code(), kInvalid);
+  EXPECT_EQ(writer->Write(0, 0, Bytes(24, 'x')).code(), kInvalid);
+  EXPECT_EQ(writer->Write(0, 4, Bytes(8, 'x')).code(), kInvalid);
+  EXPECT_EQ(writer->Write(0, ~uint64_t{0}, Bytes(8, 'x')).code(), kInvalid);
+  EXPECT_EQ(writer->Write(0, 0, Bytes(3, 'x')).code(), kInvalid);
+  EXPECT_TRUE(writer->Write(0, 5, "").ok());
+  EXPECT_EQ(SumResultWriter::Create(folder_.path() / "no" / "file", header_).status().code(),
+            absl::StatusCode::kNotFound);
 }
 
 }  // namespace

@@ -234,7 +234,10 @@ wire::ModelRef TestFederation::PublishModel(const Total& total, uint32_t round, 
   };
   plan::SumResultHeader header{total.published.ctx2, total.published.survivors, total.published.tag,
                                plan::SumVectors(plan, plan::SumKind::kTrain, {})};
-  EXPECT_TRUE(plan::WriteSumResult(path, header, {bytes_of(total.update), bytes_of(total.counters)}).ok());
+  {
+    const auto writer = plan::SumResultWriter::Create(path, header);
+    EXPECT_TRUE(writer->Write(0, 0, bytes_of(total.update)).ok() && writer->Write(1, 0, bytes_of(total.counters)).ok());
+  }
   wire::SumOrigin origin{parent, publish(), round};
   const std::filesystem::path parent_path = folder.path() / "parent";
   EXPECT_TRUE(WriteFileAtomically(parent_path, published.at(parent)).ok());

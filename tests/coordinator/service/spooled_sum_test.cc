@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "coordinator/service/spooled_sum.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <random>
+
+#include "protocols/base/file.h"
+#include "protocols/crypto/hash.h"
+#include "protocols/crypto/random.h"
+#include "tests/support/temp_dir.h"
+
+namespace cloister::coordinator {
+namespace {
+
+template <typename T>
+ByteView BytesOf(const std::vector<T>& values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
+}
+
+// Five survivors' files: three blocks and a bit of one vector, a few counters of the other.
+class SpooledSumTest : public ::testing::Test {
+ protected:
+  SpooledSumTest() {
+    std::mt19937_64 random(7);
+    for (int site = 0; site < 5; ++site) {
+      std::vector<uint32_t> update(kLength);
+      std::vector<uint64_t> counters(3);
+      for (size_t i = 0; i < update.size(); ++i) {
+        update[i] = static_cast<uint32_t>(random());
+        update_[i] += update[i];
+      }
+      for (size_t i = 0; i < counters.size(); ++i) {
+        counters[i] = random();
+        counters_[i] += counters[i];
+      }
+      const std::filesystem::path path = folder_.path() / std::to_string(site);
+      EXPECT_TRUE(WriteFileAtomically(path.string() + "-update", BytesOf(update)).ok());
+      EXPECT_TRUE(WriteFileAtomically(path.string() + "-counters", BytesOf(counters)).ok());
+      spooled_.push_back({path.string() + "-update", path.string() + "-counters"});
+    }
+    std::vector<std::vector<secagg::MaskKey>> keys(2);
+    for (int stream = 0; stream < 7; ++stream) {
+      for (auto& of_vector : keys) of_vector.push_back({crypto::RandomSecret(28), stream % 3 == 0});
+    }
+    secagg::MaskStreams::Create(keys[0]).Apply(0, absl::MakeSpan(update_));
+    secagg::MaskStreams::Create(keys[1]).Apply(0, absl::MakeSpan(counters_));
+    unmasker_.emplace(header_.vectors, std::move(keys));
+  }
+  absl::Status Run(int threads) { return SumUp(spooled_, *unmasker_, header_, result_, threads); }
+
+  static constexpr size_t kLength = 3 * (size_t{1} << 18) + 77;
+  testing::TempDir folder_;
+  std::filesystem::path result_ = folder_.path() / "result";
+  plan::SumResultHeader header_{
+      crypto::Sha256("ctx2"), crypto::Sha256("survivors"), 5, {{"update", kLength, 32}, {"counters", 3, 64}}};
+  std::vector<std::vector<std::filesystem::path>> spooled_;
+  std::optional<secagg::Unmasker> unmasker_;
+  std::vector<uint32_t> update_ = std::vector<uint32_t>(kLength);  // the oracle
+  std::vector<uint64_t> counters_ = std::vector<uint64_t>(3);
+};
+
+TEST_F(SpooledSumTest, IsTheSumOfTheFilesWithoutMasksWhateverTheThreads) {
+  for (const int threads : {1, 2, 3, 16}) {
+    ASSERT_TRUE(Run(threads).ok());
+    const auto result = plan::SumResult::Open(result_);
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_TRUE(result->Values32(0) == absl::MakeConstSpan(update_)) << threads;
+    EXPECT_TRUE(result->Values64(1) == absl::MakeConstSpan(counters_)) << threads;
+    EXPECT_EQ(result->header().tag, 5u);
+  }
+}
+
+TEST_F(SpooledSumTest, AFileThatIsGoneOrCutIsALossAndNothingElse) {
+  std::filesystem::resize_file(spooled_[3][0], 4 * kLength - 1);
+  EXPECT_EQ(Run(2).code(), absl::StatusCode::kDataLoss);
+  std::filesystem::remove(spooled_[3][0]);
+  const absl::Status gone = Run(2);
+  EXPECT_EQ(gone.code(), absl::StatusCode::kDataLoss);
+  EXPECT_NE(gone.message().find(spooled_[3][0].string()), std::string::npos);
+  spooled_[3].pop_back();
+  EXPECT_EQ(Run(2).code(), absl::StatusCode::kInternal);
+}
+
+TEST_F(SpooledSumTest, TroubleOfThisMachineIsNotTheSites) {
+  result_ = folder_.path() / "no" / "such" / "folder";
+  EXPECT_EQ(Run(2).code(), absl::StatusCode::kNotFound);
+  std::filesystem::remove(spooled_[0][0]);
+  std::filesystem::create_directory(spooled_[0][0]);
+  result_ = folder_.path() / "result";
+  EXPECT_EQ(Run(2).code(), absl::StatusCode::kUnavailable);
+}
+
+}  // namespace
+}  // namespace cloister::coordinator
