@@ -17,6 +17,7 @@ pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
 pkg_check_modules(HTTPLIB REQUIRED IMPORTED_TARGET cpp-httplib)
 if(CLOISTER_TESTS)
   find_package(GTest REQUIRED)
+  find_package(benchmark REQUIRED)
 endif()
 
 # cloister_dependency(NAME [LIBRARIES ...] [HEADER file [SUFFIX dir]]): a dep:: target for what has no usable package file.
