@@ -3,12 +3,15 @@
 
 #include <CLI/CLI.hpp>
 
+#include "tests/bench/round_bench.h"
 #include "tests/bench/secagg_bench.h"
 
 int main(int argc, char** argv) {
   CLI::App app("What Cloister costs on this machine, beside the bound measured in the same run.");
   app.require_subcommand(1);
-  app.footer("Examples:\n  cloister-bench secagg\n  cloister-bench secagg --parameters 1e7 --repetitions 3");
+  app.footer(
+      "Examples:\n  cloister-bench secagg\n  cloister-bench secagg --parameters 1e7 --repetitions 3\n  cloister-bench "
+      "round --sites 4 --parameters 1e3");
 
   cloister::bench::SecaggOptions secagg;
   double parameters = static_cast<double>(secagg.parameters);
@@ -19,7 +22,22 @@ int main(int argc, char** argv) {
   command->add_option("--repetitions", secagg.repetitions, "Each number is the median of so many")
       ->check(CLI::Range(1, 100))
       ->capture_default_str();
+  cloister::bench::RoundOptions round;
+  double round_parameters = static_cast<double>(round.parameters);
+  CLI::App* rounds =
+      app.add_subcommand("round", "Training rounds of the real coordinator and real agents, training nothing");
+  rounds->add_option("--sites", round.sites, "Agents")->check(CLI::Range(3, 64))->capture_default_str();
+  rounds->add_option("--parameters", round_parameters, "Of the model")
+      ->check(CLI::Range(1.0, 2e9))
+      ->capture_default_str();
+  rounds->add_option("--rounds", round.rounds, "The first one is not counted")
+      ->check(CLI::Range(2, 100))
+      ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
+  if (rounds->parsed()) {
+    round.parameters = static_cast<uint64_t>(round_parameters);
+    return cloister::bench::RunRounds(round);
+  }
 
   secagg.parameters = static_cast<uint64_t>(parameters);
   cloister::bench::RunSecagg(secagg);
