@@ -243,6 +243,14 @@ TEST(AdversaryTest, ShareDeliveriesThatWereTamperedWith) {
               d.roots[2] = Encode(root);
             }),
             kUnauthenticated);
+  EXPECT_EQ(answer([](ShareDelivery& d) {
+              ShareRoot root = DecodeShareRoot(d.roots[0]).value();
+              root.root = crypto::Sha256("x");
+              root.signature = SharedConsortium().site(1).Sign(kShareRootDomain, SignedPart(root));
+              d.roots[0] = Encode(root);
+            }),
+            kAborted)
+      << "other shares of this site, even with its own signature";
 }
 
 TEST(AdversaryTest, SurvivorListsThatWereTamperedWith) {
@@ -287,6 +295,14 @@ TEST(AdversaryTest, SurvivorListsThatWereTamperedWith) {
   EXPECT_EQ(
       answer([&](SurvivorList& l) { l.commits[3] = commit_of(4, [](MaskedCommit& c) { c.vectors[0].length = 1; }); }),
       kInvalid);
+}
+
+TEST(AdversaryTest, ASiteThatCommittedIsNotDeclaredDead) {
+  TestSum sum(5);
+  Advance(sum, 3);
+  SurvivorList list = DecodeSurvivorList(sum.server().MessagesFor(SiteNumber(1)).back()).value();
+  list.commits.erase(list.commits.begin());
+  EXPECT_EQ(sum.site(1).Deliver(Encode(list)).status().code(), kAborted);
 }
 
 // Two stories of who survived. However the coordinator splits the sites, at most one story is ever unmasked: two sets
@@ -358,6 +374,24 @@ TEST(AdversaryTest, SignatureSetsThatWereTamperedWith) {
               s.consistencies[4] = Encode(other);
             }),
             kAborted);
+}
+
+// Site 5 has not survived and conspires: its word does not count towards the threshold of those who confirm.
+TEST(AdversaryTest, AConfirmationOfASiteThatDidNotSurvive) {
+  TestSum sum(5);
+  Advance(sum, 2);
+  for (int phase = 2; phase < 4; ++phase) {
+    sum.Answer({1, 2, 3, 4});
+    ASSERT_TRUE(sum.server().Close().ok());
+  }
+  SignatureSet set = DecodeSignatureSet(sum.server().MessagesFor(SiteNumber(1)).back()).value();
+  Consistency fifth = DecodeConsistency(set.consistencies[3]).value();
+  fifth.site = SiteNumber(5);
+  fifth.signature = SharedConsortium().site(5).Sign(DomainOf(MessageType::kConsistency), SignedPart(fifth));
+  set.consistencies[3] = Encode(fifth);
+  const absl::Status refused = sum.site(1).Deliver(Encode(set)).status();
+  EXPECT_EQ(refused.code(), kAborted);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("site-05 confirms survivors without being one"));
 }
 
 TEST(AdversaryTest, ASecondUnmaskRequest) {
