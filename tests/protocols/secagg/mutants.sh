@@ -17,30 +17,30 @@ mutant() {
 }
 
 # ---- who takes part ----
-mutant advert_signature roster.cc 'AdversaryTest.SwappedKeys*' \
+mutant advert_signature roster.cc 'AttackTest.H_*' \
   'crypto::VerifyEd25519(certificate.public_key(), DomainOf(MessageType::kAdvert),
                                                           SignedPart(message), message.signature)' \
   'absl::OkStatus()'
-mutant advert_certificate_chain roster.cc 'AdversaryTest.SwappedKeys*' \
+mutant advert_certificate_chain roster.cc 'AttackTest.I_*' \
   'crypto::VerifyChain(certificate, trust.ca, trust.now, crypto::Role::kSite)' \
   'absl::OkStatus()'
-mutant advert_of_the_certificates_site roster.cc 'AdversaryTest.SwappedKeys*' \
+mutant advert_of_the_certificates_site roster.cc 'AttackTest.I_*' \
   'certificate.subject_id() != message.site.value()' \
   'false'
-mutant advert_context roster.cc 'AdversaryTest.TwoModels*' \
+mutant advert_context roster.cc 'AttackTest.A_*' \
   'CLOISTER_RETURN_IF_ERROR(CheckContext(params, message.site, message.ctx0, ctx0, "model, plan or attempt"));' \
   ''
-mutant participants roster.cc 'AdversaryTest.SwappedKeys*' \
+mutant participants roster.cc 'AdversaryTest.OtherCertificates*' \
   '!params.participants.empty() && !named' \
   'false'
-mutant site_once roster.cc 'AdversaryTest.ASiteTwice*' \
+mutant site_once roster.cc 'AttackTest.J_*' \
   'i > 0 && !(members[i - 1].site < member.site)' \
   'false'
-mutant key_once roster.cc 'AdversaryTest.ASiteTwice*' \
+mutant key_once roster.cc 'AdversaryTest.AKeyTwice*' \
   '!channel_keys.insert(member.channel_key).second || !mask_keys.insert(member.mask_key).second ||
         !signing_keys.insert(member.signing_key).second' \
   'false'
-mutant own_advert client_core.cc 'AdversaryTest.LeavingASiteOut*' \
+mutant own_advert client_core.cc 'AttackTest.H_*' \
   'message.adverts[*index] != now.advert' \
   'false'
 mutant models_checked client_core.cc 'ModelsCheckedTest.*' \
@@ -48,7 +48,7 @@ mutant models_checked client_core.cc 'ModelsCheckedTest.*' \
   'checked >= params.colluders'
 
 # ---- how many ----
-mutant cohort_minimum params.cc 'AdversaryTest.APlanWithALowerMinimum*:SessionTest.TheDefaultMinimum*' \
+mutant cohort_minimum params.cc 'AttackTest.K_*' \
   'n < minimum || n > kMaximumSites' \
   'n > kMaximumSites'
 mutant colluders params.cc 'SessionTest.TheCohortFloor*' \
@@ -60,13 +60,13 @@ mutant threshold params.cc 'ThresholdTest.*' \
 mutant quorum_is_at_least_the_minimum roster.cc 'SessionTest.TheMinimumHolds*' \
   'std::max({params.n_min, kCohortFloor, roster.threshold_})' \
   'roster.threshold_'
-mutant quorum_of_sharers client_core.cc 'AdversaryTest.ShareDeliveries*' \
+mutant quorum_of_sharers client_core.cc 'AttackTest.K_*' \
   'CLOISTER_RETURN_IF_ERROR(CheckQuorum(params, now.roster, sharers.size(), "sites shared their secrets"));' \
   ''
-mutant quorum_of_survivors client_core.cc 'AdversaryTest.SurvivorLists*' \
+mutant quorum_of_survivors client_core.cc 'AttackTest.K_*' \
   'CLOISTER_RETURN_IF_ERROR(CheckQuorum(params, now.roster, survivors.size(), "survivors"));' \
   ''
-mutant quorum_of_confirmations client_core.cc 'AdversaryTest.SignatureSets*' \
+mutant quorum_of_confirmations client_core.cc 'AttackTest.K_*' \
   'signers.size() < static_cast<size_t>(now.roster.threshold())' \
   'false'
 mutant shamir_threshold shamir.cc 'ShamirTest.OneShareLessDoesNot*' \
@@ -77,7 +77,7 @@ mutant shamir_threshold shamir.cc 'ShamirTest.OneShareLessDoesNot*' \
 mutant share_root_signature roster.cc 'AdversaryTest.ShareDeliveries*' \
   'CheckMember(params, roster, message.site, kShareRootDomain, SignedPart(message), message.signature)' \
   'absl::OkStatus()'
-mutant share_root_context roster.cc 'AdversaryTest.TwoRosters' \
+mutant share_root_context roster.cc 'AttackTest.B_*' \
   'CLOISTER_RETURN_IF_ERROR(CheckContext(params, message.site, message.ctx1, roster.ctx1(), "roster"));' \
   ''
 mutant own_share_root client_core.cc 'AdversaryTest.ShareDeliveries*' \
@@ -97,27 +97,27 @@ mutant commit_signature roster.cc 'AdversaryTest.SurvivorLists*' \
   'CLOISTER_RETURN_IF_ERROR(CheckMember(params, roster, message.site, DomainOf(MessageType::kMaskedCommit),
                                        SignedPart(message), message.signature));' \
   ''
-mutant commit_context roster.cc 'AdversaryTest.TwoSetsOfSharers' \
+mutant commit_context roster.cc 'AttackTest.C_*' \
   'CLOISTER_RETURN_IF_ERROR(CheckContext(params, message.site, message.ctx2, ctx2, "roster or set of sharers"));
   bool fits' \
   'bool fits'
 mutant own_commit client_core.cc 'AdversaryTest.SurvivorLists*' \
   'commit.site == self && bytes != now.commit' \
   'false'
-mutant survivors_have_shared client_core.cc 'AdversaryTest.SurvivorLists*' \
+mutant survivors_have_shared client_core.cc 'AttackTest.M_*' \
   '!Contains(now.sharers, survivor)' \
   'false'
-mutant shared_itself client_core.cc 'AdversaryTest.ShareDeliveries*' \
+mutant shared_itself client_core.cc 'AttackTest.P_*' \
   '!Contains(sharers, now.self)' \
   'false'
-mutant survives_itself client_core.cc 'AdversaryTest.ASiteThatCommitted*' \
+mutant survives_itself client_core.cc 'AttackTest.E_*' \
   '!ours_is_there' \
   'false'
 mutant confirmation_signature roster.cc 'AdversaryTest.SignatureSets*' \
   'CLOISTER_RETURN_IF_ERROR(CheckMember(params, roster, message.site, DomainOf(MessageType::kConsistency),
                                        SignedPart(message), message.signature));' \
   ''
-mutant confirmation_of_the_same_list client_core.cc 'AdversaryTest.SignatureSets*' \
+mutant confirmation_of_the_same_list client_core.cc 'AttackTest.D_*' \
   'consistency.survivors != now.check.survivors' \
   'false'
 mutant confirmations_of_survivors client_core.cc 'AdversaryTest.AConfirmation*' \
@@ -140,7 +140,7 @@ mutant closed_is_heeded client_session.cc 'RestartTest.ARoundThatReleased*' \
 mutant newest_attempt_only client_session.cc 'DifferencingTest.*' \
   'newest > inputs.params.attempt' \
   'false'
-mutant one_kind_of_share client_core.cc 'AdversaryTest.TwoListsOfSurvivors*' \
+mutant one_kind_of_share client_core.cc 'AttackTest.E_*' \
   'if (Contains(survivors, owner)) {
       reveals.push_back({state.roster[owner].site, SelfMaskShare{pair.self_mask}});
     } else {' \
