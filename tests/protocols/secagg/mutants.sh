@@ -173,9 +173,21 @@ mutant tag_is_masked client_session.cc 'CheckTagTest.TheTagOnTheWire*' \
   'now->tag.value()'
 
 # ---- what the coordinator checks, and whom it names ----
+mutant sender server_take.cc 'MaliciousSiteTest.IsNamed*' \
+  'from == said' \
+  'true'
+mutant vectors_of_the_plan roster.cc 'MaliciousSiteTest.IsNamed*' \
+  'fits = message.vectors[i].length == params.vectors[i].length' \
+  'fits = true'
 mutant unmask_signature server_take.cc 'WrongShareTest.RevealsOfTheWrongKind*' \
   'roster->CheckSignature(holder, DomainOf(MessageType::kUnmask), SignedPart(unmask), unmask.signature)' \
   'absl::OkStatus()'
+mutant unmask_of_this_sum server_take.cc 'MaliciousSiteTest.IsNamed*' \
+  'unmask.ctx2 != ctx2 || unmask.survivors != survivor_digest' \
+  'false'
+mutant reveals_of_the_right_kind server_take.cc 'WrongShareTest.RevealsOfTheWrongKind*' \
+  '&& survived == std::holds_alternative<SelfMaskShare>(reveal.share)' \
+  ''
 mutant revealed_share_hash server_take.cc 'WrongShareTest.AHolderThatReveals*' \
   'ShareHash(roster->ctx1(), owner_site, holder_site, kind, share) != wanted' \
   'wanted == Digest()'
