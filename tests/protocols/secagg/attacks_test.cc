@@ -26,56 +26,65 @@ TEST(AttackTest, A_TwoModels) {
       << "an honest coordinator does not even forward it";
 }
 
-// Sites 1 to 4 hear of seven sites, the others of six. Their shares are sealed and signed for different rosters.
+// Site 5 hears of six sites, or of seven of which one that conspires has another key. Its shares are signed for that.
 TEST(AttackTest, B_TwoRosters) {
-  TestSum sum = SumAfter(1);
-  sum.Answer(kAll);
-  ASSERT_TRUE(sum.server().Close().ok());
-  TestSum small(6, AttackedParams());
-  small.Answer({1, 2, 3, 4, 5, 6});
-  ASSERT_TRUE(small.server().Close().ok());
-  const Bytes of_small_roster = small.ReplyOf(5);
-  ShareDelivery delivery = DecodeShareDelivery(sum.server().MessagesFor(SiteNumber(1)).back()).value();
-  delivery.roots[4] = DecodeShares(of_small_roster)->root;
-  ExpectRefused(sum.site(1), Encode(delivery), HasSubstr("site-05 speaks of another roster"));
-  ExpectNothingSent(sum.site(1));
+  std::vector<Bytes> another_key = Adverts({1, 2, 3, 4, 5, 6, 7});
+  Advert seventh = DecodeAdvert(another_key[6]).value();
+  seventh.mask_key = crypto::X25519KeyPair::FromSeed(crypto::RandomSecret(32))->public_key();
+  another_key[6] = SignedAdvert(seventh, SharedConsortium().site(7));
+  for (const std::vector<Bytes>& adverts : {Adverts({1, 2, 3, 4, 5, 6}), another_key}) {
+    TestSite fifth = NewSite(5);
+    fifth.Advertise();
+    const Bytes of_other_roster = fifth.MustDeliver(Encode(Roster{adverts}));
+    EXPECT_EQ(SumAfter(1).server().Handle(SiteNumber(5), of_other_roster).code(), absl::StatusCode::kAborted);
 
-  TestSum honest = SumAfter(1);
-  EXPECT_EQ(honest.server().Handle(SiteNumber(5), of_small_roster).code(), absl::StatusCode::kAborted);
+    TestSum sum = SumAfter(2);
+    ShareDelivery delivery = DecodeShareDelivery(sum.server().MessagesFor(SiteNumber(1)).back()).value();
+    delivery.roots[4] = DecodeShares(of_other_roster)->root;
+    ExpectRefused(sum.site(1), Encode(delivery), HasSubstr("site-05 speaks of another roster"));
+    ExpectNothingSent(sum.site(1));
+  }
 }
 
-// The roster and shares of everybody, but two stories of who shared: the keys of the masks differ, and the commits
-// tell.
+// One roster, but two stories of who shared, or of what a site that conspires has shared: the keys of the masks differ,
+// and the commits tell.
 TEST(AttackTest, C_TwoSetsOfSharers) {
-  TestSum sum = SumAfter(2);
-  TestSum fewer = SumAfter(1);
-  fewer.Answer({1, 2, 3, 4, 5, 6});
-  ASSERT_TRUE(fewer.server().Close().ok());
-  std::vector<Bytes> commits;
-  for (const int i : {1, 2, 3}) commits.push_back(sum.ReplyOf(i));
-  for (const int i : {4, 5, 6}) commits.push_back(fewer.ReplyOf(i));
-  EXPECT_EQ(sum.server().Handle(SiteNumber(4), commits[3]).code(), absl::StatusCode::kAborted);
-  ExpectRefused(sum.site(1), Encode(SurvivorList{DecodeMaskedCommit(commits[0])->ctx2, commits}),
-                HasSubstr("site-04 speaks of another roster or set of sharers"));
-  Extractor extractor;
-  for (const int i : {1, 2, 3}) extractor.Hear(sum.site(i));
-  for (const int i : {4, 5, 6}) extractor.Corrupt(fewer.site(i));
-  extractor.Corrupt(sum.site(7));
-  ExpectSafe(extractor, sum.site(1));
+  for (const bool fewer : {true, false}) {
+    TestSum sum = SumAfter(2);
+    TestSum other = SumAfter(1);
+    other.Answer({1, 2, 3, 4, 5, 6});
+    if (!fewer) {
+      const Bytes twice = ResignedShares(DecodeShares(other.ReplyOf(7)).value(), 7,
+                                         [](Shares& shares, ShareRoot&) { shares.entries[2].sealed[0] ^= 1; });
+      ASSERT_TRUE(other.server().Handle(SiteNumber(7), twice).ok());
+    }
+    ASSERT_TRUE(other.server().Close().ok());
+    std::vector<Bytes> commits;
+    for (const int i : {1, 2, 3}) commits.push_back(sum.ReplyOf(i));
+    for (const int i : {4, 5, 6}) commits.push_back(other.ReplyOf(i));
+    EXPECT_EQ(sum.server().Handle(SiteNumber(4), commits[3]).code(), absl::StatusCode::kAborted);
+    ExpectRefused(sum.site(1), Encode(SurvivorList{DecodeMaskedCommit(commits[0])->ctx2, commits}),
+                  HasSubstr("site-04 speaks of another roster or set of sharers"));
+    Extractor extractor;
+    for (const int i : {1, 2, 3}) extractor.Hear(sum.site(i));
+    for (const int i : {4, 5, 6}) extractor.Corrupt(other.site(i));
+    extractor.Corrupt(sum.site(7));
+    ExpectSafe(extractor, sum.site(1));
 
-  // Were the two stories added up, with everybody's own mask taken off, the masks of pairs between them would stay in.
-  std::vector<uint32_t> mixed(kElements);
-  for (const int i : {1, 2, 3, 4, 5, 6}) {
-    const TestSite& site = i <= 3 ? sum.site(i) : fewer.site(i);
-    const Digest ctx2 = DecodeMaskedCommit(commits[static_cast<size_t>(i - 1)])->ctx2;
-    const SiteSecrets secrets = DeriveSecrets(ContextOf(sum.params()), site.id(), site.Inputs().job_secret);
-    std::vector<MaskKey> own(1);
-    own[0] = {SelfMaskKey(ctx2, secrets.self_mask, site.id(), "update"), false};
-    std::vector<uint32_t> vector = site.masked().update;
-    MaskStreams::Create(own).Apply(0, absl::Span<uint32_t>(vector));
-    for (size_t k = 0; k < vector.size(); ++k) mixed[k] += vector[k];
+    // Were the two stories added up, with everybody's own mask taken off, the masks of pairs between them would stay.
+    std::vector<uint32_t> mixed(kElements);
+    for (const int i : {1, 2, 3, 4, 5, 6}) {
+      const TestSite& site = i <= 3 ? sum.site(i) : other.site(i);
+      const Digest ctx2 = DecodeMaskedCommit(commits[static_cast<size_t>(i - 1)])->ctx2;
+      const SiteSecrets secrets = DeriveSecrets(ContextOf(sum.params()), site.id(), site.Inputs().job_secret);
+      std::vector<MaskKey> own(1);
+      own[0] = {SelfMaskKey(ctx2, secrets.self_mask, site.id(), "update"), false};
+      std::vector<uint32_t> vector = site.masked().update;
+      MaskStreams::Create(own).Apply(0, absl::Span<uint32_t>(vector));
+      for (size_t k = 0; k < vector.size(); ++k) mixed[k] += vector[k];
+    }
+    EXPECT_LT(ChiSquareOfBytes(mixed), kMostChiSquare);
   }
-  EXPECT_LT(ChiSquareOfBytes(mixed), kMostChiSquare);
 }
 
 // The two sums would differ by site 5. Two sets of t signers share an honest site, and that one signs one list.
@@ -88,6 +97,23 @@ TEST(AttackTest, D_TwoListsOfSurvivors) {
     const TestSite first = NewSite(1);
     ExpectSafe(attack.extractor(), first);
   });
+}
+
+// The same survivors, but of one that conspires another commit: a list is what its members committed to.
+TEST(AttackTest, D_TwoCommitsOfOneSurvivor) {
+  TestSum sum = SumAfter(3);
+  const Bytes first = sum.server().MessagesFor(SiteNumber(1)).back();
+  SurvivorList second = DecodeSurvivorList(first).value();
+  MaskedCommit commit = DecodeMaskedCommit(second.commits[6]).value();
+  commit.vectors[0].digest = crypto::Sha256("another upload");
+  commit.signature = SharedConsortium().site(7).Sign(DomainOf(MessageType::kMaskedCommit), SignedPart(commit));
+  second.commits[6] = Encode(commit);
+  SignatureSet set{second.ctx2, {}};
+  for (const int i : {1, 2, 3, 4, 5}) set.consistencies.push_back(sum.site(i).MustDeliver(first));
+  set.consistencies.push_back(sum.site(6).MustDeliver(Encode(second)));
+  ExpectRefused(sum.site(1), Encode(set), HasSubstr("site-06 signed another list of survivors"));
+  Extractor extractor = ListenTo(sum);
+  ExpectSafe(extractor, sum.site(1));
 }
 
 // Shares of the victim's own mask from those who hear that it survived, of its mask key from the others.

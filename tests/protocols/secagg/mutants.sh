@@ -40,6 +40,9 @@ mutant key_once roster.cc 'AdversaryTest.AKeyTwice*' \
   '!channel_keys.insert(member.channel_key).second || !mask_keys.insert(member.mask_key).second ||
         !signing_keys.insert(member.signing_key).second' \
   'false'
+mutant key_of_low_order roster.cc 'AdversaryTest.AKeyTwice*' \
+  '!IsUsable(key)' \
+  'false'
 mutant own_advert client_core.cc 'AttackTest.H_*' \
   'message.adverts[*index] != now.advert' \
   'false'
@@ -74,6 +77,15 @@ mutant shamir_threshold shamir.cc 'ShamirTest.OneShareLessDoesNot*' \
   'for (size_t i = 1; i + 1 < polynomial.size(); ++i)'
 
 # ---- one story for everybody ----
+mutant roster_in_context transcript.cc 'AttackTest.B_*' \
+  'for (const Bytes& advert : adverts) writer.Blob(advert);' \
+  ''
+mutant share_roots_in_context transcript.cc 'AttackTest.C_*' \
+  'for (const Bytes& root : share_roots) writer.Blob(root);' \
+  ''
+mutant commits_in_survivor_digest transcript.cc 'AttackTest.D_*' \
+  'for (const Bytes& commit : commits) writer.Blob(commit);' \
+  ''
 mutant share_root_signature roster.cc 'AdversaryTest.ShareDeliveries*' \
   'CheckMember(params, roster, message.site, kShareRootDomain, SignedPart(message), message.signature)' \
   'absl::OkStatus()'
@@ -155,10 +167,13 @@ mutant self_mask_of_this_sum mask.cc 'MaskKeyTest.*' \
 mutant pair_mask_of_this_sum mask.cc 'MaskKeyTest.*' \
   'crypto::Hkdf(ctx2.view(), shared_secret, info, kKeyBytes)' \
   'crypto::Hkdf(ByteView(ctx2.view().data(), 0), shared_secret, info, kKeyBytes)'
-mutant mask_of_one_vector mask.cc 'MaskKeyTest.*' \
+mutant pair_mask_of_one_vector mask.cc 'MaskKeyTest.*' \
   '.Blob(vector_name)
                          .Take()' \
   '.Take()'
+mutant self_mask_of_one_vector mask.cc 'MaskKeyTest.*' \
+  'Blob(site.value()).Blob(vector_name)' \
+  'Blob(site.value())'
 mutant sign_of_the_pair client_core.cc 'SessionTest.IsExactForEveryCohort*' \
   'AddsPairMask(site, member.site)});' \
   'true});'

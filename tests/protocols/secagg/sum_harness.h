@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -197,6 +198,18 @@ inline Bytes SignedAdvert(Advert advert, const crypto::Signer& signer) {
   advert.certificate = signer.certificate().der();
   advert.signature = signer.Sign(DomainOf(MessageType::kAdvert), SignedPart(advert));
   return Encode(advert);
+}
+
+// `shares` of site `number` after a change, signed again.
+inline Bytes ResignedShares(Shares shares, int number, const std::function<void(Shares&, ShareRoot&)>& change) {
+  ShareRoot root = DecodeShareRoot(shares.root).value();
+  change(shares, root);
+  std::vector<Digest> leaves;
+  for (const SealedShare& share : shares.entries) leaves.push_back(ShareLeaf(share));
+  root.root = crypto::MerkleRootOf(leaves);
+  root.signature = SharedConsortium().site(number).Sign(kShareRootDomain, SignedPart(root));
+  shares.root = Encode(root);
+  return Encode(shares);
 }
 
 inline std::vector<SiteId> SitesUpTo(int n) {

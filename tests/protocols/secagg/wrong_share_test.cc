@@ -149,18 +149,6 @@ TEST(WrongShareTest, AnOwnerThatDealtAnotherMaskKeyAndVanishedIsNamed) {
   EXPECT_EQ(sum.server().blames()[0].site, SiteNumber(3));
 }
 
-// `shares` of site `number` after a change, with everything signed again.
-Bytes Resigned(Shares shares, int number, const std::function<void(Shares&, ShareRoot&)>& change) {
-  ShareRoot root = DecodeShareRoot(shares.root).value();
-  change(shares, root);
-  std::vector<Digest> leaves;
-  for (const SealedShare& share : shares.entries) leaves.push_back(ShareLeaf(share));
-  root.root = crypto::MerkleRootOf(leaves);
-  root.signature = SharedConsortium().site(number).Sign(kShareRootDomain, SignedPart(root));
-  shares.root = Encode(root);
-  return Encode(shares);
-}
-
 // One bad envelope does not cost the round: its reader cannot check the sum and leaves with the name of the owner.
 TEST(WrongShareTest, ABadEnvelopeCostsOnlyItsReader) {
   const std::vector<std::function<void(SealedShare&)>> lies = {
@@ -172,8 +160,8 @@ TEST(WrongShareTest, ABadEnvelopeCostsOnlyItsReader) {
     TestSum sum(7);
     AnswerAll(sum, {1, 2, 3, 4, 5, 6, 7});
     sum.Answer({1, 2, 4, 5, 6, 7});
-    const Bytes shares = Resigned(DecodeShares(sum.ReplyOf(3)).value(), 3,
-                                  [&](Shares& changed, ShareRoot&) { lie(changed.entries[0]); });  // for site 1
+    const Bytes shares = ResignedShares(DecodeShares(sum.ReplyOf(3)).value(), 3,
+                                        [&](Shares& changed, ShareRoot&) { lie(changed.entries[0]); });  // for site 1
     ASSERT_TRUE(sum.server().Handle(SiteNumber(3), shares).ok());
     ASSERT_TRUE(sum.server().Close().ok());
     sum.site(1).MustDeliver(sum.server().MessagesFor(SiteNumber(1))[0]);
@@ -192,8 +180,9 @@ TEST(WrongShareTest, AnOwnerThatDealsAnotherCheckPartThanItSignedIsNamedByAll) {
   TestSum sum(4);
   AnswerAll(sum, {1, 2, 3, 4});
   sum.Answer({1, 2, 4});
-  const Bytes shares = Resigned(DecodeShares(sum.ReplyOf(3)).value(), 3,
-                                [](Shares&, ShareRoot& root) { root.check_part = crypto::Sha256("another part"); });
+  const Bytes shares = ResignedShares(DecodeShares(sum.ReplyOf(3)).value(), 3, [](Shares&, ShareRoot& root) {
+    root.check_part = crypto::Sha256("another part");
+  });
   ASSERT_TRUE(sum.server().Handle(SiteNumber(3), shares).ok());
   ASSERT_TRUE(sum.server().Close().ok());
   for (const int reader : {1, 2, 4}) {
@@ -208,7 +197,7 @@ TEST(WrongShareTest, SharesThatDoNotFitTheRosterAreRefused) {
   AnswerAll(sum, {1, 2, 3, 4});
   const Shares good = DecodeShares(sum.ReplyOf(1)).value();
   const auto answer = [&](const std::function<void(Shares&)>& change) {
-    const Bytes shares = Resigned(good, 1, [&](Shares& changed, ShareRoot&) { change(changed); });
+    const Bytes shares = ResignedShares(good, 1, [&](Shares& changed, ShareRoot&) { change(changed); });
     return sum.server().Handle(SiteNumber(1), shares).code();
   };
   EXPECT_EQ(answer([](Shares& s) { s.entries.pop_back(); }), kInvalid);
