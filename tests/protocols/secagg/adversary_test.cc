@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// A malicious coordinator, with the sites' real sessions: each way to learn more than the sum ends in a refusal.
+// Messages that a malicious coordinator tampered with, field by field, and the sites' real sessions: each is refused.
+// What it is after is in attacks_test.cc.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <functional>
 
-#include "protocols/crypto/x25519.h"
 #include "protocols/secagg/transcript.h"
 #include "tests/protocols/secagg/sum_harness.h"
 
@@ -28,12 +28,6 @@ void Advance(TestSum& sum, int phases) {
   }
 }
 
-std::vector<Bytes> AdvertsOf(const std::vector<int>& numbers, const SumParams& params) {
-  std::vector<Bytes> adverts;
-  for (const int i : numbers) adverts.push_back(TestSite(i, params).Advertise());
-  return adverts;
-}
-
 // How site 1 answers a roster of these adverts.
 absl::Status AnswerToRoster(const std::vector<Bytes>& adverts, const SumParams& params = TestParams()) {
   TestSite site(1, params);
@@ -43,66 +37,21 @@ absl::Status AnswerToRoster(const std::vector<Bytes>& adverts, const SumParams& 
   return status;
 }
 
-Bytes SignedAdvert(Advert advert, const crypto::Signer& signer) {
-  advert.certificate = signer.certificate().der();
-  advert.signature = signer.Sign(DomainOf(MessageType::kAdvert), SignedPart(advert));
-  return Encode(advert);
-}
-
-TEST(AdversaryTest, TwoModelsForTwoSites) {
-  SumParams other = TestParams();
-  other.model_root = crypto::Sha256("another model");
-  std::vector<Bytes> adverts = AdvertsOf({1, 2}, TestParams());
-  adverts.push_back(TestSite(3, other).Advertise());
-  const absl::Status refused = AnswerToRoster(adverts);
-  EXPECT_EQ(refused.code(), kAborted);
-  EXPECT_THAT(std::string(refused.message()), HasSubstr("site-03 speaks of another model"));
-  ServerSession honest = MakeServer(TestParams(), 3);
-  EXPECT_EQ(honest.Handle(SiteNumber(3), adverts[2]).code(), kAborted)
-      << "an honest coordinator does not even forward it";
-}
-
-TEST(AdversaryTest, APlanWithALowerMinimumForSomeSites) {
-  SumParams strict = TestParams();
-  strict.n_min = 5;
-  EXPECT_EQ(AnswerToRoster(AdvertsOf({1, 2, 3, 4}, strict), strict).code(), kFailedPrecondition);
-  EXPECT_EQ(AnswerToRoster(AdvertsOf({1, 2}, TestParams())).code(), kFailedPrecondition);
-  EXPECT_EQ(AnswerToRoster({}).code(), kFailedPrecondition);
-  std::vector<Bytes> adverts = AdvertsOf({1}, strict);
-  for (const Bytes& advert : AdvertsOf({2, 3, 4, 5}, TestParams())) adverts.push_back(advert);
-  EXPECT_EQ(AnswerToRoster(adverts, strict).code(), kAborted);
-}
-
-TEST(AdversaryTest, SwappedKeysForgedSitesAndStrangers) {
-  const std::vector<Bytes> good = AdvertsOf({1, 2, 3}, TestParams());
-  ASSERT_TRUE(AnswerToRoster(good).ok());
-  const Advert third = DecodeAdvert(good[2]).value();
-  const auto answer = [&](const Bytes& replaced) { return AnswerToRoster({good[0], good[1], replaced}).code(); };
-
-  Advert swapped = third;
-  swapped.channel_key = crypto::X25519KeyPair::FromSeed(crypto::RandomSecret(32))->public_key();
-  EXPECT_EQ(answer(Encode(swapped)), kUnauthenticated) << "the coordinator's own channel key";
-  swapped = third;
-  std::swap(swapped.channel_key, swapped.mask_key);
-  EXPECT_EQ(answer(Encode(swapped)), kUnauthenticated);
-
-  TestConsortium foreign("Another consortium");
-  EXPECT_EQ(answer(SignedAdvert(third, foreign.site(3))), kUnauthenticated);
-  EXPECT_EQ(answer(SignedAdvert(third, SharedConsortium().SignerOf("site-03", crypto::Role::kOperator))),
-            kUnauthenticated);
-  EXPECT_EQ(answer(SignedAdvert(third, SharedConsortium().site(4))), kUnauthenticated) << "another site's certificate";
+TEST(AdversaryTest, OtherCertificatesAndStrangers) {
+  Advert third = DecodeAdvert(AdvertsOf({3})[0]).value();
   Advert with_tls = third;
   with_tls.certificate =
       crypto::Certificate::FromPem(SharedConsortium().Tls("site-03", crypto::Role::kSite).certificate_pem)->der();
-  EXPECT_EQ(answer(Encode(with_tls)), kInvalid);
+  std::vector<Bytes> adverts = AdvertsOf({1, 2});
+  adverts.push_back(Encode(with_tls));
+  EXPECT_EQ(AnswerToRoster(adverts).code(), kInvalid);
 
   SumParams closed = TestParams();
   closed.participants = {SiteNumber(1), SiteNumber(2), SiteNumber(4)};
   EXPECT_EQ(AnswerToRoster(AdvertsOf({1, 2, 4}, closed), closed).code(), absl::StatusCode::kOk);
   std::vector<Bytes> with_stranger = AdvertsOf({1, 2}, closed);
-  Advert stranger = third;
-  stranger.ctx0 = ContextOf(closed);
-  with_stranger.push_back(SignedAdvert(stranger, SharedConsortium().site(3)));
+  third.ctx0 = ContextOf(closed);
+  with_stranger.push_back(SignedAdvert(third, SharedConsortium().site(3)));
   EXPECT_EQ(AnswerToRoster(with_stranger, closed).code(), absl::StatusCode::kPermissionDenied);
 }
 
@@ -122,17 +71,10 @@ TEST(AdversaryTest, AKeyOfAnotherKindShutsNobodyOut) {
   }
 }
 
-TEST(AdversaryTest, ASiteTwiceAKeyTwiceAndAKeyOfLowOrder) {
+TEST(AdversaryTest, AKeyTwiceAndAKeyOfLowOrder) {
   const std::vector<Bytes> good = AdvertsOf({1, 2, 3}, TestParams());
-  EXPECT_EQ(AnswerToRoster({good[0], good[1], good[1], good[2]}).code(), kInvalid);
-  EXPECT_EQ(AnswerToRoster({good[1], good[0], good[2]}).code(), kInvalid) << "out of order";
-  Advert second = DecodeAdvert(good[1]).value();
+  const Advert second = DecodeAdvert(good[1]).value();
   Advert third = DecodeAdvert(good[2]).value();
-  Advert again = second;
-  again.mask_key = crypto::X25519KeyPair::FromSeed(crypto::RandomSecret(32))->public_key();
-  again.channel_key = crypto::X25519KeyPair::FromSeed(crypto::RandomSecret(32))->public_key();
-  EXPECT_EQ(AnswerToRoster({good[0], good[1], SignedAdvert(again, SharedConsortium().site(2)), good[2]}).code(),
-            kInvalid);
   third.mask_key = second.mask_key;
   const Bytes copied = SignedAdvert(third, SharedConsortium().site(3));
   EXPECT_EQ(AnswerToRoster({good[0], good[1], copied}).code(), kInvalid);
@@ -146,61 +88,6 @@ TEST(AdversaryTest, ASiteTwiceAKeyTwiceAndAKeyOfLowOrder) {
   EXPECT_EQ(honest.Handle(SiteNumber(3), good[0]).code(), kUnauthenticated) << "another site's advert";
   EXPECT_EQ(honest.Handle(SiteNumber(9), good[2]).code(), absl::StatusCode::kPermissionDenied);
   EXPECT_TRUE(honest.Handle(SiteNumber(3), good[2]).ok());
-}
-
-TEST(AdversaryTest, LeavingASiteOutOrReplacingItsOwnAdvert) {
-  std::vector<Bytes> adverts = AdvertsOf({2, 3, 4}, TestParams());
-  EXPECT_EQ(AnswerToRoster(adverts).code(), kAborted);
-  Advert mine = DecodeAdvert(AdvertsOf({1}, TestParams())[0]).value();
-  mine.mask_key = crypto::X25519KeyPair::FromSeed(crypto::RandomSecret(32))->public_key();
-  adverts.insert(adverts.begin(), SignedAdvert(mine, SharedConsortium().site(1)));
-  EXPECT_EQ(AnswerToRoster(adverts).code(), kAborted) << "even when signed by this site's own key";
-}
-
-TEST(AdversaryTest, TwoRosters) {
-  TestSum small(4);
-  TestSum large(5);
-  Advance(small, 1);
-  Advance(large, 1);
-  // Sites 1 to 3 hear of four sites, sites 4 and 5 of five. Their shares are sealed and signed for different rosters.
-  for (const int i : {1, 2, 3, 4}) ASSERT_TRUE(small.server().Handle(SiteNumber(i), small.ReplyOf(i)).ok());
-  const Bytes of_other_roster = large.ReplyOf(4);
-  ServerSession honest = MakeServer(TestParams(), 4);
-  ASSERT_TRUE(small.server().Close().ok());
-  ShareDelivery delivery = DecodeShareDelivery(small.server().MessagesFor(SiteNumber(1)).back()).value();
-  delivery.roots[3] = DecodeShares(of_other_roster)->root;
-  EXPECT_EQ(small.site(1).Deliver(Encode(delivery)).status().code(), kAborted);
-  TestSum again(4);
-  Advance(again, 1);
-  EXPECT_EQ(again.server().Handle(SiteNumber(4), of_other_roster).code(), kAborted);
-}
-
-// Roster and shares of everybody, but two stories of who shared: the commits do not fit together, nor do the masks.
-TEST(AdversaryTest, TwoSetsOfSharers) {
-  TestSum all(5);
-  TestSum fewer(5);
-  Advance(all, 2);
-  Advance(fewer, 1);
-  fewer.Answer({1, 2, 3, 4});
-  ASSERT_TRUE(fewer.server().Close().ok());
-  const Bytes of_fewer = fewer.ReplyOf(4);
-  all.Answer({1, 2, 3, 5});
-  EXPECT_EQ(all.server().Handle(SiteNumber(4), of_fewer).code(), kAborted);
-
-  std::vector<Bytes> commits;
-  for (const int i : {1, 2, 3}) commits.push_back(all.ReplyOf(i));
-  commits.push_back(of_fewer);
-  const Digest ctx2 = DecodeMaskedCommit(commits[0])->ctx2;
-  EXPECT_EQ(all.site(1).Deliver(Encode(SurvivorList{ctx2, commits})).status().code(), kAborted);
-
-  // Were the two stories added up, pairwise masks between their sites would stay in.
-  SiteVectors sum = Zeros(all.params());
-  SiteVectors oracle = Zeros(all.params());
-  for (const int i : {1, 2, 3, 4}) {
-    sum += i == 4 ? fewer.site(i).masked() : all.site(i).masked();
-    oracle += all.site(i).plain();
-  }
-  EXPECT_FALSE(sum == oracle);
 }
 
 TEST(AdversaryTest, ShareDeliveriesThatWereTamperedWith) {
@@ -243,6 +130,14 @@ TEST(AdversaryTest, ShareDeliveriesThatWereTamperedWith) {
               d.roots[2] = Encode(root);
             }),
             kUnauthenticated);
+  EXPECT_EQ(answer([](ShareDelivery& d) {
+              ShareRoot root = DecodeShareRoot(d.roots[0]).value();
+              root.root = crypto::Sha256("x");
+              root.signature = SharedConsortium().site(1).Sign(kShareRootDomain, SignedPart(root));
+              d.roots[0] = Encode(root);
+            }),
+            kAborted)
+      << "other shares of this site, even with its own signature";
 }
 
 TEST(AdversaryTest, SurvivorListsThatWereTamperedWith) {
@@ -268,7 +163,6 @@ TEST(AdversaryTest, SurvivorListsThatWereTamperedWith) {
   EXPECT_EQ(answer([](SurvivorList& l) { l.commits.pop_back(); }), kFailedPrecondition) << "fewer than the threshold";
   EXPECT_EQ(answer([](SurvivorList& l) { l.commits[1] = l.commits[2]; }), kInvalid);
   EXPECT_EQ(answer([](SurvivorList& l) { l.ctx2 = crypto::Sha256("x"); }), kAborted);
-  // Site 5 conspires and signs a commit although its masks are in nobody's vector.
   const auto commit_of = [&](int number, const std::function<void(MaskedCommit&)>& change) {
     MaskedCommit commit = DecodeMaskedCommit(good.commits[0]).value();
     commit.site = SiteNumber(number);
@@ -276,7 +170,6 @@ TEST(AdversaryTest, SurvivorListsThatWereTamperedWith) {
     commit.signature = SharedConsortium().site(number).Sign(DomainOf(MessageType::kMaskedCommit), SignedPart(commit));
     return Encode(commit);
   };
-  EXPECT_EQ(answer([&](SurvivorList& l) { l.commits.push_back(commit_of(5, [](MaskedCommit&) {})); }), kAborted);
   EXPECT_EQ(answer([&](SurvivorList& l) { l.commits.push_back(commit_of(6, [](MaskedCommit&) {})); }),
             kUnauthenticated);
   EXPECT_EQ(answer([&](SurvivorList& l) {
@@ -287,48 +180,6 @@ TEST(AdversaryTest, SurvivorListsThatWereTamperedWith) {
   EXPECT_EQ(
       answer([&](SurvivorList& l) { l.commits[3] = commit_of(4, [](MaskedCommit& c) { c.vectors[0].length = 1; }); }),
       kInvalid);
-}
-
-// Two stories of who survived. However the coordinator splits the sites, at most one story is ever unmasked: two sets
-// of t signers share an honest site, and an honest site signs one story.
-TEST(AdversaryTest, TwoListsOfSurvivorsNeverBothUnmask) {
-  const int n = 4;
-  TestSum all(n);
-  Advance(all, 3);
-  TestSum fewer(n);
-  Advance(fewer, 2);
-  fewer.Answer({1, 2, 3});
-  ASSERT_TRUE(fewer.server().Close().ok());
-  for (uint32_t split = 0; split < (1u << n); ++split) {
-    SignatureSet sets[2];
-    std::map<int, TestSite> sites;
-    for (int i = 1; i <= n; ++i) {
-      const int story = static_cast<int>(split >> (i - 1) & 1);
-      if (story == 1 && i == 4) continue;  // it is not in the second story at all
-      TestSum& told = story == 0 ? all : fewer;
-      TestSite& site = sites.emplace(i, TestSite(i, TestParams())).first->second;
-      site.Advertise();
-      Bytes reply;
-      for (const Bytes& message : told.server().MessagesFor(SiteNumber(i))) reply = site.MustDeliver(message);
-      sets[story].ctx2 = DecodeConsistency(reply)->ctx2;
-      sets[story].consistencies.push_back(reply);
-    }
-    size_t released[2] = {0, 0};
-    for (auto& [i, site] : sites) {
-      const int story = static_cast<int>(split >> (i - 1) & 1);
-      const auto reply = site.Deliver(Encode(sets[story]));
-      if (!reply.ok()) continue;
-      ++released[story];
-      const Unmask unmask = DecodeUnmask(reply->value()).value();
-      for (const Reveal& reveal : unmask.reveals) {
-        const bool alive = story == 0 || reveal.owner != SiteNumber(4);
-        EXPECT_EQ(std::holds_alternative<SelfMaskShare>(reveal.share), alive);
-        EXPECT_EQ(std::holds_alternative<KeyShare>(reveal.share), !alive);
-      }
-    }
-    EXPECT_TRUE(released[0] == 0 || released[1] == 0) << split;
-    EXPECT_EQ(released[0], sets[0].consistencies.size() >= 3 ? sets[0].consistencies.size() : 0);
-  }
 }
 
 TEST(AdversaryTest, SignatureSetsThatWereTamperedWith) {
@@ -360,36 +211,22 @@ TEST(AdversaryTest, SignatureSetsThatWereTamperedWith) {
             kAborted);
 }
 
-TEST(AdversaryTest, ASecondUnmaskRequest) {
+// Site 5 has not survived and conspires: its word does not count towards the threshold of those who confirm.
+TEST(AdversaryTest, AConfirmationOfASiteThatDidNotSurvive) {
   TestSum sum(5);
-  Advance(sum, 4);
-  const Bytes first = sum.server().MessagesFor(SiteNumber(1)).back();
-  SignatureSet other = DecodeSignatureSet(first).value();
-  other.consistencies.pop_back();
-  TestSite& site = sum.site(1);
-  const Bytes reply = site.MustDeliver(first);
-  EXPECT_EQ(site.MustDeliver(first), reply) << "the same request, the same answer";
-  EXPECT_EQ(site.Deliver(Encode(other)).status().code(), kFailedPrecondition);
-  EXPECT_EQ(site.Deliver(first).status().code(), kFailedPrecondition) << "and that was the end of it";
-}
-
-TEST(AdversaryTest, ReplayOfAnotherRoundOrAttempt) {
-  TestSum old(4);
-  Advance(old, 4);
-  const std::vector<Bytes> old_messages = old.server().MessagesFor(SiteNumber(1));
-  for (const bool other_round : {true, false}) {
-    SumParams params = TestParams();
-    (other_round ? params.round : params.attempt) += 1;
-    TestSum now(4, params);
-    Advance(now, 4);
-    const std::vector<Bytes> messages = now.server().MessagesFor(SiteNumber(1));
-    for (size_t replayed = 0; replayed < messages.size(); ++replayed) {
-      TestSite site(1, params);
-      site.Advertise();
-      for (size_t m = 0; m < replayed; ++m) site.MustDeliver(messages[m]);
-      EXPECT_EQ(site.Deliver(old_messages[replayed]).status().code(), kAborted) << replayed;
-    }
+  Advance(sum, 2);
+  for (int phase = 2; phase < 4; ++phase) {
+    sum.Answer({1, 2, 3, 4});
+    ASSERT_TRUE(sum.server().Close().ok());
   }
+  SignatureSet set = DecodeSignatureSet(sum.server().MessagesFor(SiteNumber(1)).back()).value();
+  Consistency fifth = DecodeConsistency(set.consistencies[3]).value();
+  fifth.site = SiteNumber(5);
+  fifth.signature = SharedConsortium().site(5).Sign(DomainOf(MessageType::kConsistency), SignedPart(fifth));
+  set.consistencies[3] = Encode(fifth);
+  const absl::Status refused = sum.site(1).Deliver(Encode(set)).status();
+  EXPECT_EQ(refused.code(), kAborted);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("site-05 confirms survivors without being one"));
 }
 
 TEST(AdversaryTest, OutOfTurn) {

@@ -105,13 +105,6 @@ TestSum SmallSum(int n, const Attendance& attendance) {
   return sum;
 }
 
-uint64_t TagOf(const crypto::SecretBytes& seed, const SumParams& params, const SiteVectors& vectors) {
-  CheckTag tag(seed, params.vectors);
-  tag.Add(0, 0, absl::Span<const uint32_t>(vectors.update));
-  tag.Add(1, 0, absl::Span<const uint64_t>(vectors.counters));
-  return tag.value();
-}
-
 TEST(CheckTagTest, TheTagOfTheSumIsTheInnerProductOfTheSumWhoeverDropsOut) {
   const int n = 5;
   const std::set<int> all = {1, 2, 3, 4, 5};

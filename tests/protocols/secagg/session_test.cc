@@ -269,6 +269,29 @@ TEST(SessionTest, TheDefaultMinimumIsFive) {
   EXPECT_TRUE(sum.server().Close().ok());
 }
 
+// Of seven sites five are the threshold, but this plan wants six: to share, and to survive.
+TEST(SessionTest, TheMinimumHoldsInEveryPhase) {
+  TestSum sum(7, TestParams(6));
+  for (int phase = 0; phase < 2; ++phase) {
+    sum.Answer({1, 2, 3, 4, 5});
+    EXPECT_EQ(sum.server().Close().code(), kFailedPrecondition);
+    sum.Answer({6, 7});
+    ASSERT_TRUE(sum.server().Close().ok());
+  }
+  ShareDelivery delivery = DecodeShareDelivery(sum.server().MessagesFor(SiteNumber(2)).back()).value();
+  delivery.roots.resize(5);
+  delivery.inbox.resize(4);
+  EXPECT_EQ(sum.site(2).Deliver(Encode(delivery)).status().code(), kFailedPrecondition);
+
+  sum.Answer({1, 3, 4, 5, 6});
+  EXPECT_EQ(sum.server().Close().code(), kFailedPrecondition);
+  sum.Answer({7});
+  ASSERT_TRUE(sum.server().Close().ok());
+  SurvivorList list = DecodeSurvivorList(sum.server().MessagesFor(SiteNumber(1)).back()).value();
+  list.commits.resize(5);
+  EXPECT_EQ(sum.site(1).Deliver(Encode(list)).status().code(), kFailedPrecondition);
+}
+
 TEST(SessionTest, ParametersAreChecked) {
   constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
   const auto code = [](const std::function<void(SumParams&)>& change) {

@@ -95,6 +95,17 @@ TEST(ShamirTest, OneShareLessFitsEverySecret) {
   }
 }
 
+TEST(ShamirTest, OneShareLessDoesNotGiveTheSecret) {
+  const crypto::SecretBytes secret = crypto::RandomSecret(32);
+  for (int t = 2; t <= 7; ++t) {
+    const std::vector<ShamirShare> shares = Deal(secret, t, 7);
+    Numbered chosen;
+    for (uint32_t x = 1; x < static_cast<uint32_t>(t); ++x) chosen.emplace_back(x, shares[x - 1]);
+    const auto recovered = RecoverSecret(chosen);
+    EXPECT_FALSE(recovered.ok() && *recovered == secret) << t;
+  }
+}
+
 TEST(ShamirTest, TheSameStreamDealsTheSameShares) {
   const crypto::SecretBytes secret = crypto::RandomSecret(32);
   const std::vector<ShamirShare> first = Deal(secret, 3, 5);

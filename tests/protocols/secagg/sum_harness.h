@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -18,6 +19,7 @@
 #include "protocols/crypto/random.h"
 #include "protocols/secagg/client_session.h"
 #include "protocols/secagg/server_session.h"
+#include "protocols/secagg/transcript.h"
 #include "tests/support/test_consortium.h"
 
 namespace cloister::secagg {
@@ -77,6 +79,21 @@ inline SiteVectors RandomVectors(const SumParams& params, uint64_t seed) {
   return vectors;
 }
 
+// What passed between the coordinator and one process of a site.
+struct Conversation {
+  SumParams params;
+  std::vector<Bytes> told;
+  std::vector<Bytes> said;
+  SiteVectors uploaded;  // the masked vectors, once the site committed to them
+};
+
+inline uint64_t TagOf(const crypto::SecretBytes& seed, const SumParams& params, const SiteVectors& vectors) {
+  CheckTag tag(seed, params.vectors);
+  tag.Add(0, 0, absl::Span<const uint32_t>(vectors.update));
+  tag.Add(1, 0, absl::Span<const uint64_t>(vectors.counters));
+  return tag.value();
+}
+
 // A site with its disk: job secret, vectors, stored facts. The driver's duties (facts before replies) are done here.
 class TestSite {
  public:
@@ -94,6 +111,7 @@ class TestSite {
   const Facts& facts() const { return facts_; }
   ClientSession& session() { return *session_; }
   SumParams& params() { return params_; }
+  const std::vector<Conversation>& conversations() const { return conversations_; }
   void set_models_checked(bool checked) { models_checked_ = checked; }
   void set_plain(SiteVectors plain) { plain_ = std::move(plain); }
   void forget_facts() { facts_.clear(); }
@@ -102,16 +120,26 @@ class TestSite {
     return {params_, signer_, SharedConsortium().ca(), kTestNow, job_secret_.Clone(), facts_, models_checked_};
   }
   // A new process: only the disk is left.
-  void Start() { session_.emplace(ClientSession::Create(Inputs()).value()); }
+  void Start() {
+    session_.emplace(ClientSession::Create(Inputs()).value());
+    conversations_.push_back({params_, {}, {}, {}});
+  }
 
-  Bytes Advertise() { return Store(session_->Advertise()).value().value(); }
+  Bytes Advertise() {
+    conversations_.back().said.push_back(Store(session_->Advertise()).value().value());
+    return conversations_.back().said.back();
+  }
 
   // The reply, if any; after a ShareDelivery the vectors are masked and the reply is the commit.
   absl::StatusOr<std::optional<Bytes>> Deliver(const Bytes& message) {
+    conversations_.back().told.push_back(message);
     absl::StatusOr<std::optional<Bytes>> reply = Store(session_->Handle(message));
+    if (reply.ok() && reply->has_value()) conversations_.back().said.push_back(**reply);
     if (!reply.ok() || reply->has_value()) return reply;
     if (session_->phase() == ClientPhase::kMasking) {
       CLOISTER_ASSIGN_OR_RETURN(commit_, MaskAndCommit());
+      conversations_.back().said.push_back(*commit_);
+      conversations_.back().uploaded = masked_;
     }
     return commit_;  // also to a ShareDelivery that was heard before
   }
@@ -152,10 +180,37 @@ class TestSite {
   SiteVectors plain_;
   SiteVectors masked_;
   std::optional<Bytes> commit_;
+  std::vector<Conversation> conversations_;
   Facts facts_;
   bool models_checked_ = true;
   std::optional<ClientSession> session_;
 };
+
+// What sites of these numbers say first.
+inline std::vector<Bytes> AdvertsOf(const std::vector<int>& numbers, const SumParams& params = TestParams()) {
+  std::vector<Bytes> adverts;
+  for (const int i : numbers) adverts.push_back(TestSite(i, params).Advertise());
+  return adverts;
+}
+
+// `advert` as `signer` would say it.
+inline Bytes SignedAdvert(Advert advert, const crypto::Signer& signer) {
+  advert.certificate = signer.certificate().der();
+  advert.signature = signer.Sign(DomainOf(MessageType::kAdvert), SignedPart(advert));
+  return Encode(advert);
+}
+
+// `shares` of site `number` after a change, signed again.
+inline Bytes ResignedShares(Shares shares, int number, const std::function<void(Shares&, ShareRoot&)>& change) {
+  ShareRoot root = DecodeShareRoot(shares.root).value();
+  change(shares, root);
+  std::vector<Digest> leaves;
+  for (const SealedShare& share : shares.entries) leaves.push_back(ShareLeaf(share));
+  root.root = crypto::MerkleRootOf(leaves);
+  root.signature = SharedConsortium().site(number).Sign(kShareRootDomain, SignedPart(root));
+  shares.root = Encode(root);
+  return Encode(shares);
+}
 
 inline std::vector<SiteId> SitesUpTo(int n) {
   std::vector<SiteId> sites;

@@ -150,28 +150,46 @@ TEST(WrongShareTest, AnOwnerThatDealtAnotherMaskKeyAndVanishedIsNamed) {
 }
 
 // One bad envelope does not cost the round: its reader cannot check the sum and leaves with the name of the owner.
-TEST(WrongShareTest, AnEnvelopeThatDoesNotOpenCostsOnlyItsReader) {
-  TestSum sum(7);
-  AnswerAll(sum, {1, 2, 3, 4, 5, 6, 7});
-  sum.Answer({1, 2, 4, 5, 6, 7});
-  Shares shares = DecodeShares(sum.ReplyOf(3)).value();
-  shares.entries[0].sealed[7] ^= 1;  // for site 1
-  std::vector<Digest> leaves;
-  for (const SealedShare& share : shares.entries) leaves.push_back(ShareLeaf(share));
-  ShareRoot root = DecodeShareRoot(shares.root).value();
-  root.root = crypto::MerkleRootOf(leaves);
-  root.signature = SharedConsortium().site(3).Sign(kShareRootDomain, SignedPart(root));
-  shares.root = Encode(root);
-  ASSERT_TRUE(sum.server().Handle(SiteNumber(3), Encode(shares)).ok());
-  ASSERT_TRUE(sum.server().Close().ok());
-  sum.site(1).MustDeliver(sum.server().MessagesFor(SiteNumber(1))[0]);
-  const auto refused = sum.site(1).Deliver(sum.server().MessagesFor(SiteNumber(1))[1]);
-  EXPECT_EQ(refused.status().code(), absl::StatusCode::kDataLoss);
-  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("site-03"));
-  for (int phase = 0; phase < 3; ++phase) {
-    AnswerAll(sum, {2, 4, 5, 6, 7});  // site 3 sees that its own root was replaced and leaves
+TEST(WrongShareTest, ABadEnvelopeCostsOnlyItsReader) {
+  const std::vector<std::function<void(SealedShare&)>> lies = {
+      [](SealedShare& share) { share.sealed[7] ^= 1; },
+      [](SealedShare& share) { share.self_mask_hash = crypto::Sha256("another share"); },
+      [](SealedShare& share) { share.key_hash = crypto::Sha256("another share"); },
+  };
+  for (const auto& lie : lies) {
+    TestSum sum(7);
+    AnswerAll(sum, {1, 2, 3, 4, 5, 6, 7});
+    sum.Answer({1, 2, 4, 5, 6, 7});
+    const Bytes shares = ResignedShares(DecodeShares(sum.ReplyOf(3)).value(), 3,
+                                        [&](Shares& changed, ShareRoot&) { lie(changed.entries[0]); });  // for site 1
+    ASSERT_TRUE(sum.server().Handle(SiteNumber(3), shares).ok());
+    ASSERT_TRUE(sum.server().Close().ok());
+    sum.site(1).MustDeliver(sum.server().MessagesFor(SiteNumber(1))[0]);
+    const auto refused = sum.site(1).Deliver(sum.server().MessagesFor(SiteNumber(1))[1]);
+    EXPECT_EQ(refused.status().code(), absl::StatusCode::kDataLoss);
+    EXPECT_THAT(std::string(refused.status().message()), HasSubstr("site-03"));
+    for (int phase = 0; phase < 3; ++phase) {
+      AnswerAll(sum, {2, 4, 5, 6, 7});  // site 3 sees that its own root was replaced and leaves
+    }
+    EXPECT_EQ(sum.Result(), sum.Oracle()) << "five good shares of each of the two are left, and five are the threshold";
   }
-  EXPECT_EQ(sum.Result(), sum.Oracle()) << "five good shares of each of the two are left, and five are the threshold";
+}
+
+// It dealt everybody the same part, but not the one it signed: all readers name it before they mask anything.
+TEST(WrongShareTest, AnOwnerThatDealsAnotherCheckPartThanItSignedIsNamedByAll) {
+  TestSum sum(4);
+  AnswerAll(sum, {1, 2, 3, 4});
+  sum.Answer({1, 2, 4});
+  const Bytes shares = ResignedShares(DecodeShares(sum.ReplyOf(3)).value(), 3, [](Shares&, ShareRoot& root) {
+    root.check_part = crypto::Sha256("another part");
+  });
+  ASSERT_TRUE(sum.server().Handle(SiteNumber(3), shares).ok());
+  ASSERT_TRUE(sum.server().Close().ok());
+  for (const int reader : {1, 2, 4}) {
+    const auto refused = sum.site(reader).Deliver(sum.server().MessagesFor(SiteNumber(reader)).back());
+    EXPECT_EQ(refused.status().code(), absl::StatusCode::kDataLoss);
+    EXPECT_THAT(std::string(refused.status().message()), HasSubstr("site-03"));
+  }
 }
 
 TEST(WrongShareTest, SharesThatDoNotFitTheRosterAreRefused) {
@@ -179,15 +197,8 @@ TEST(WrongShareTest, SharesThatDoNotFitTheRosterAreRefused) {
   AnswerAll(sum, {1, 2, 3, 4});
   const Shares good = DecodeShares(sum.ReplyOf(1)).value();
   const auto answer = [&](const std::function<void(Shares&)>& change) {
-    Shares shares = good;
-    change(shares);
-    std::vector<Digest> leaves;
-    for (const SealedShare& share : shares.entries) leaves.push_back(ShareLeaf(share));
-    ShareRoot root = DecodeShareRoot(shares.root).value();
-    root.root = crypto::MerkleRootOf(leaves);
-    root.signature = SharedConsortium().site(1).Sign(kShareRootDomain, SignedPart(root));
-    shares.root = Encode(root);
-    return sum.server().Handle(SiteNumber(1), Encode(shares)).code();
+    const Bytes shares = ResignedShares(good, 1, [&](Shares& changed, ShareRoot&) { change(changed); });
+    return sum.server().Handle(SiteNumber(1), shares).code();
   };
   EXPECT_EQ(answer([](Shares& s) { s.entries.pop_back(); }), kInvalid);
   EXPECT_EQ(answer([](Shares& s) { std::swap(s.entries[1], s.entries[2]); }), kInvalid);
