@@ -20,10 +20,10 @@ if ! cmake --build --preset fuzz --target fuzz -- -j"$(nproc)" >"$build/build.lo
   exit 1
 fi
 
-run_one() {  # name, longest input
+run_one() {  # name, longest input, dictionary if it has one
   local name=$1 corpus=$build/corpus/$1 log=$build/logs/$1 artifacts=$build/artifacts/$1/ dictionary=() result=ok
   mkdir -p "$corpus" "$artifacts" "$build/logs"
-  [[ -f tests/fuzz/$name.dict ]] && dictionary=(-dict="tests/fuzz/$name.dict")
+  [[ -n ${3:-} ]] && dictionary=(-dict="tests/fuzz/$3.dict")
   "$build/bin/fuzz_$name" --seeds "$corpus"
   "$build/bin/fuzz_$name" -max_total_time="$seconds" -max_len="$2" -timeout=10 -rss_limit_mb=2048 \
     -print_final_stats=1 -artifact_prefix="$artifacts" "${dictionary[@]}" "$corpus" >"$log" 2>&1 || result=BROKEN
@@ -39,20 +39,12 @@ run_one() {  # name, longest input
   fi
 }
 
-printf '%-22s %10s %8s %7s %7s  %s\n' target executions exec/s edges corpus result
-failures=0
-while read -r target longest; do
-  name=${target#fuzz_}
-  (($# > 0)) && [[ " $* " != *" $name "* ]] && continue
-  while (($(jobs -rp | wc -l) >= 2)); do
-    wait -n || failures=$((failures + 1))
-  done
-  run_one "$name" "$longest" &
-done <$build/tests/fuzz/targets
-while (($(jobs -p | wc -l) > 0)); do
-  wait -n || failures=$((failures + 1))
-done
-if ((failures > 0)); then
-  echo "$failures targets broke"
-  exit 1
+wanted=$(IFS='|'; echo "$*")
+if ! targets=$(grep -E "^(${wanted:-.*})( |\$)" $build/tests/fuzz/targets); then
+  echo "no such target; there are: $(cut -d ' ' -f 1 $build/tests/fuzz/targets | xargs)" >&2
+  exit 2
 fi
+printf '%-22s %10s %8s %7s %7s  %s\n' target executions exec/s edges corpus result
+export build seconds
+export -f run_one
+xargs -P 2 -L 1 bash -c 'run_one "$@"' run_one <<<"$targets" || { echo "broken: see above"; exit 1; }
