@@ -4,7 +4,8 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
-#include <string_view>
+
+#include "protocols/base/utf8.h"
 
 namespace cloister::audit {
 namespace {
@@ -12,36 +13,6 @@ namespace {
 constexpr size_t kMaxTextBytes = size_t{1} << 10;
 constexpr size_t kMaxDetailBytes = size_t{64} << 10;
 constexpr int64_t kEndOfYear9999 = 253402300800;  // 10000-01-01T00:00:00Z, in seconds
-
-// RFC 3629: no overlong form, no surrogate, nothing above U+10FFFF; here also no control character.
-bool IsPlainUtf8(std::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    const auto byte = [&](size_t k) -> uint32_t { return i + k < text.size() ? static_cast<uint8_t>(text[i + k]) : 0; };
-    const uint32_t first = byte(0);
-    size_t size = 1;
-    uint32_t code = first;
-    if (first >= 0xf0) {
-      size = 4;
-      code = first & 0x07;
-    } else if (first >= 0xe0) {
-      size = 3;
-      code = first & 0x0f;
-    } else if (first >= 0x80) {
-      size = 2;
-      code = first & 0x1f;
-    }
-    if (first >= 0xf8 || (first >= 0x80 && first < 0xc0)) return false;
-    for (size_t k = 1; k < size; ++k) {
-      if ((byte(k) & 0xc0) != 0x80) return false;
-      code = code << 6 | (byte(k) & 0x3f);
-    }
-    constexpr uint32_t kSmallest[] = {0, 0, 0x80, 0x800, 0x10000};
-    if (code < kSmallest[size] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) return false;
-    if (code < 0x20 || (code >= 0x7f && code < 0xa0)) return false;
-    i += size;
-  }
-  return true;
-}
 
 absl::Status CheckText(const std::string& text, const char* what, size_t limit) {
   if (text.size() > limit) {

@@ -12,6 +12,8 @@
 #include <set>
 #include <sstream>
 
+#include "protocols/base/utf8.h"
+
 namespace cloister {
 
 // One mapping of the document and what has been read of it. A null node stands for an absent optional mapping.
@@ -136,6 +138,8 @@ absl::StatusOr<StrictYaml> StrictYaml::Parse(const std::string& text, const std:
   if (text.size() > kMaxBytes) {
     return absl::InvalidArgumentError(fmt::format("{}: {} bytes; at most {} are read", file, text.size(), kMaxBytes));
   }
+  // What is read goes on into JSON, which replaces what is not UTF-8: it would be another text than was read.
+  if (!IsUtf8(text)) return absl::InvalidArgumentError(file + ": the file is not UTF-8 text");
   try {
     const YAML::Node root = YAML::Load(text);
     if (!root.IsMap())

@@ -23,7 +23,8 @@ namespace cloister {
 // returns, and return the default (or an empty value). Copies share the document. Not thread-safe.
 class StrictYaml {
  public:
-  // INVALID_ARGUMENT: not YAML, not a mapping at the top, or more than 1 MiB. `file` is the name used in errors.
+  // INVALID_ARGUMENT: not YAML, not UTF-8, not a mapping at the top, or more than 1 MiB. `file` is the name used in
+  // errors.
   static absl::StatusOr<StrictYaml> Parse(const std::string& text, const std::string& file);
 
   bool Has(const std::string& key) const;

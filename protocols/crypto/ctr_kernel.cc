@@ -7,6 +7,7 @@
 #include "protocols/crypto/openssl.h"
 
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <immintrin.h>
 #define CLOISTER_VAES __attribute__((target("aes,avx512f,avx512bw,avx512vl,avx512dq,vaes")))
 #endif
@@ -182,12 +183,18 @@ bool AgreesWithOpenssl() {
   return true;
 }
 
+// Not all compilers' __builtin_cpu_supports knows it.
+bool HasVaes() {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 1 && (ecx & bit_VAES) != 0;
+}
+
 }  // namespace
 
 bool HasCtrKernel() {
   static const bool has = __builtin_cpu_supports("aes") && __builtin_cpu_supports("avx512f") &&
                           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-                          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("vaes") && AgreesWithOpenssl();
+                          __builtin_cpu_supports("avx512dq") && HasVaes() && AgreesWithOpenssl();
   return has;
 }
 

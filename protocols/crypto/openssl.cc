@@ -47,7 +47,9 @@ const EVP_MD* Sha256Method() {
 }
 
 BioPtr ReadOnlyBio(ByteView bytes) {
-  BioPtr bio(BIO_new_mem_buf(bytes.data(), static_cast<int>(std::min<size_t>(bytes.size(), INT_MAX))));
+  // OpenSSL takes no null, which is where an empty view may begin.
+  const char* const begin = bytes.empty() ? "" : bytes.data();
+  BioPtr bio(BIO_new_mem_buf(begin, static_cast<int>(std::min<size_t>(bytes.size(), INT_MAX))));
   Must(bio != nullptr, "BIO_new_mem_buf");
   return bio;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "protocols/transport/http_form.h"
 
+#include <algorithm>
+
 namespace cloister::transport {
 namespace {
 
@@ -77,9 +79,10 @@ std::string PreferredLanguage(std::string_view header) {
 }
 
 std::string SafePath(const std::string& next) {
-  const bool local = !next.empty() && next.front() == '/' && next.find_first_of("\\\r\n") == std::string::npos &&
-                     next.rfind("//", 0) != 0;
-  return local ? next : "/";
+  // Browsers drop tabs and ends of lines before they look for a host, and take a backslash for a slash.
+  const bool plain =
+      std::none_of(next.begin(), next.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f || c == '\\'; });
+  return plain && next.rfind('/', 0) == 0 && next.rfind("//", 0) != 0 ? next : "/";
 }
 
 }  // namespace cloister::transport

@@ -24,6 +24,16 @@ std::string Lines(const std::vector<int>& lines) {
   return lines.size() > kShown ? fmt::format("{}, and {} more", text, lines.size() - kShown) : text;
 }
 
+// What is missing or of another type is 0 or empty.
+int Count(const Json& json, const char* key) {
+  const auto found = json.find(key);
+  return found != json.end() && found->is_number_integer() ? found->get<int>() : 0;
+}
+Json Object(const Json& json, const char* key) {
+  const auto found = json.find(key);
+  return found != json.end() && found->is_object() ? *found : Json::object();
+}
+
 }  // namespace
 
 std::string CohortReportJson(const CohortReport& report) {
@@ -54,22 +64,24 @@ absl::StatusOr<CohortReport> ParseCohortReport(const std::string& text) {
     return absl::DataLossError("the stored cohort report is damaged");
   }
   CohortReport report;
-  report.task = json.value("task", "");
-  report.found = json.value("found", 0);
-  report.newly_fetched = json.value("newly_fetched", 0);
-  report.patients = json.value("patients", 0);
-  report.positive_patients = json.value("positive_patients", 0);
-  report.positive_studies = json.value("positive_studies", 0);
-  report.label_rows = json.value("label_rows", 0);
-  const Json studies = json.value("studies", Json::object());
+  if (const auto task = json.find("task"); task != json.end() && task->is_string()) {
+    report.task = task->get<std::string>();
+  }
+  report.found = Count(json, "found");
+  report.newly_fetched = Count(json, "newly_fetched");
+  report.patients = Count(json, "patients");
+  report.positive_patients = Count(json, "positive_patients");
+  report.positive_studies = Count(json, "positive_studies");
+  report.label_rows = Count(json, "label_rows");
+  const Json studies = Object(json, "studies");
   for (const auto& [name, count] : studies.items()) {
     report.studies[ParseStudyOutcome(name)] = count.is_number_integer() ? count.get<int>() : 0;
   }
-  const Json rejections = json.value("image_rejections", Json::object());
+  const Json rejections = Object(json, "image_rejections");
   for (const auto& [name, count] : rejections.items()) {
     report.image_rejections[name] = count.is_number_integer() ? count.get<int>() : 0;
   }
-  const Json rows = json.value("label_findings", Json::object());
+  const Json rows = Object(json, "label_findings");
   for (LabelProblem problem : kProblems) {
     const auto found = rows.find(std::string(LabelProblemName(problem)));
     if (found != rows.end() && found->is_array()) {

@@ -34,11 +34,12 @@ Bytes ManifestDocument(const CohortManifest& manifest) {
 absl::StatusOr<CohortManifest> ParseManifest(const Bytes& document) {
   const Json json = Json::parse(document, nullptr, false);
   const absl::Status bad = absl::InvalidArgumentError("not a cohort manifest");
-  if (!json.is_object() || json.value("manifest", 0) != 1 || !json.contains("cases") || !json["cases"].is_array()) {
+  if (!json.is_object() || !json.contains("manifest") || json["manifest"] != 1 || !json.contains("task") ||
+      !json["task"].is_string() || !json.contains("cases") || !json["cases"].is_array()) {
     return bad;
   }
   CohortManifest manifest;
-  manifest.task = json.value("task", "");
+  manifest.task = json["task"];
   for (const Json& one : json["cases"]) {
     for (const char* key :
          {"id", "patient", "accession_number", "study_instance_uid", "sop_instance_uid", "image", "split"}) {

@@ -81,6 +81,12 @@ TEST(StrictYamlTest, RefusesWhatIsNotAPlainMapping) {
   }
 }
 
+TEST(StrictYamlTest, RefusesWhatIsNotUtf8) {
+  EXPECT_TRUE(StrictYaml::Parse("title: \xe8\x82\xba\xe7\x82\x8e\n", "t.yaml").ok());
+  EXPECT_EQ(StrictYaml::Parse("title: Lungenentz\xfcndung\n", "t.yaml").status(),
+            absl::InvalidArgumentError("t.yaml: the file is not UTF-8 text"));
+}
+
 TEST(StrictYamlTest, RefusesDuplicateKeysAtAnyDepth) {
   auto yaml = StrictYaml::Parse("a: {b: 1, b: 2}\n", "a.yaml");
   ASSERT_TRUE(yaml.ok());

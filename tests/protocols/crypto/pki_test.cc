@@ -109,6 +109,7 @@ TEST(PkiTest, RefusesBadRequestsAndNames) {
   EXPECT_EQ(CreateRequest(key, "Site A", Role::kSite).status().code(), kInvalid);
   EXPECT_EQ(CreateRequest(key, "site-a", Role::kAuthority).status().code(), kInvalid);
   EXPECT_EQ(CreateRequest(SecretBytes::CopyOf("no key"), "site-a", Role::kSite).status().code(), kInvalid);
+  EXPECT_EQ(CreateRequest(SecretBytes(), "site-a", Role::kSite).status().code(), kInvalid);
   EXPECT_EQ(CreateAuthority("", kTestNow, absl::Hours(1)).status().code(), kInvalid);
   EXPECT_EQ(CreateAuthority("line\nbreak", kTestNow, absl::Hours(1)).status().code(), kInvalid);
   EXPECT_EQ(CreateAuthority("CA", kTestNow, absl::ZeroDuration()).status().code(), kInvalid);
@@ -142,6 +143,7 @@ TEST(PkiTest, LoadsItsFilesAndRefusesMixedOnes) {
   EXPECT_EQ(LoadAuthority(pem, other.authority().key_pem).status().code(), kInvalid);
   EXPECT_EQ(LoadAuthority(pki.site(1).certificate().ToPem(), pki.authority().key_pem).status().code(), kInvalid);
   EXPECT_EQ(LoadAuthority("", pki.authority().key_pem).status().code(), kInvalid);
+  EXPECT_EQ(LoadAuthority(pem, SecretBytes()).status().code(), kInvalid);
   EXPECT_EQ(Certificate::FromPem(pem + pem).status().code(), kInvalid);
 }
 

@@ -39,7 +39,8 @@ TEST(PreferredLanguageTest, TakesTheFirstItKnows) {
 
 TEST(SafePathTest, StaysOnThisServer) {
   EXPECT_EQ(SafePath("/releases?x=1"), "/releases?x=1");
-  for (const char* bad : {"", "https://evil.example/", "//evil.example/", "/\\evil.example", "/a\r\nSet-Cookie: x"}) {
+  for (const char* bad : {"", "https://evil.example/", "//evil.example/", "/\\evil.example", "/\t/evil.example/",
+                          "/\t\\evil.example", "/a\r\nSet-Cookie: x"}) {
     EXPECT_EQ(SafePath(bad), "/") << bad;
   }
 }

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// The published totals of a sum, as a site downloads them: all values that the header promises can be read, and what is
+// written of them is the file, but for the padding.
+#include "protocols/plan/sum_result.h"
+
+#include "protocols/base/file.h"
+#include "tests/fuzz/memory_file.h"
+
+namespace cloister::fuzz {
+namespace {
+
+template <typename Value>
+ByteView BytesOf(absl::Span<const Value> values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(Value)};
+}
+
+std::vector<ByteView> ValuesOf(const plan::SumResult& result) {
+  std::vector<ByteView> values;
+  for (size_t i = 0; i < result.header().vectors.size(); ++i) {
+    const ByteView narrow = BytesOf(result.Values32(i));
+    values.push_back(narrow.empty() ? BytesOf(result.Values64(i)) : narrow);
+  }
+  return values;
+}
+
+}  // namespace
+
+void FuzzOne(ByteView input) {
+  const MemoryFile file(input);
+  const absl::StatusOr<plan::SumResult> result = plan::SumResult::Open(file.path());
+  if (!result.ok()) return;
+  const MemoryFile copy("");
+  Require(plan::WriteSumResult(copy.path(), result->header(), ValuesOf(*result)).ok(), "a result can be written");
+  const absl::StatusOr<plan::SumResult> again = plan::SumResult::Open(copy.path());
+  Require(again.ok(), "and read again");
+  Require(again->header().vectors == result->header().vectors && ValuesOf(*again) == ValuesOf(*result),
+          "with the same vectors");
+  secagg::SumCheck check;
+  check.ctx2 = result->header().ctx2;
+  check.survivors = result->header().survivors;
+  check.seed = crypto::SecretBytes(32);
+  static_cast<void>(plan::CheckSumResult(*result, check, result->header().vectors));
+}
+
+std::vector<Bytes> Seeds() {
+  plan::SumResultHeader header;
+  header.tag = 5;
+  header.vectors = {{"update", 3, 32}, {"counters", 2, 64}};
+  const MemoryFile file("");
+  Require(plan::WriteSumResult(file.path(), header, {Bytes(12, 'u'), Bytes(16, '\x01')}).ok(), "a result is written");
+  return {*ReadFile(file.path())};
+}
+
+}  // namespace cloister::fuzz
