@@ -3,11 +3,12 @@
 // A coordinator at work on what it heard: it puts shares together, derives every mask that it can and solves for single
 // vectors. What it does not find, keys of 128 bits and more protect.
 
+#include <algorithm>
 #include <array>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <set>
-#include <tuple>
 #include <utility>
 #include <vector>
 
