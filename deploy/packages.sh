@@ -13,7 +13,7 @@ packages=(
   libdcmtk-dev dcmtk libgdcm-dev libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev
   orthanc orthanc-dicomweb jq procps
 )
-test_packages=(libgtest-dev libgmock-dev libbenchmark-dev clang-format dicom3tools)
+test_packages=(libgtest-dev libgmock-dev libbenchmark-dev clang clang-format libclang-rt-dev dicom3tools)
 [[ ${1:-run} == test ]] && packages+=("${test_packages[@]}")
 
 missing=()

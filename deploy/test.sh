@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what is missing, builds everything, and runs every test: first the rooms below under AddressSanitizer and UBSan, then the
-# Release build with the end-to-end tests. Real images are used where ../shared/data is present.
+# Installs what is missing, builds everything, and runs every test: first the rooms below under AddressSanitizer and
+# UBSan and the fuzz targets for a few seconds each, then the Release build with the end-to-end tests. Real images are
+# used where ../shared/data is present.
 #
 #   deploy/test.sh            everything
 #   deploy/test.sh --quick    the Release build's tests only
@@ -32,6 +33,9 @@ if [[ $quick == no ]]; then
   cmake --build --preset asan --target "${sanitized[@]}" -- -j"$jobs"
   ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 \
     ctest --preset asan -R "^($(IFS='|'; echo "${sanitized[*]}"))$"
+
+  echo "== Fuzzing, a few seconds each"
+  tests/fuzz/run.sh 10
 fi
 
 echo "== Release"

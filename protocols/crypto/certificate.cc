@@ -150,6 +150,8 @@ struct Certificate::Parsed {
 absl::StatusOr<Certificate> Certificate::FromDer(ByteView der) {
   X509Ptr x509 = ParseX509(der);
   if (x509 == nullptr) return absl::InvalidArgumentError("not an X.509 certificate");
+  // OpenSSL reads other encodings too, whose signature holds as well: one certificate would have many fingerprints.
+  if (DerOf(x509.get()) != der) return absl::InvalidArgumentError("a certificate that is not in DER");
   CLOISTER_ASSIGN_OR_RETURN(const Subject subject, ReadSubject(X509_get_subject_name(x509.get())));
   const EVP_PKEY* key = X509_get0_pubkey(x509.get());
   Certificate certificate;

@@ -27,8 +27,8 @@ absl::Status VerifyChain(const Certificate& certificate, const Certificate& ca, 
 // Immutable and cheap to copy. Thread-safe.
 class Certificate {
  public:
-  // INVALID_ARGUMENT: not one certificate, a subject without exactly one identifier CN and one known OU, or a key that
-  // is neither P-256 nor Ed25519. Nothing is verified yet.
+  // INVALID_ARGUMENT: not one certificate, not in DER (the one encoding it has), a subject without exactly one
+  // identifier CN and one known OU, or a key that is neither P-256 nor Ed25519. Nothing is verified yet.
   static absl::StatusOr<Certificate> FromDer(ByteView der);
   static absl::StatusOr<Certificate> FromPem(ByteView pem);
 

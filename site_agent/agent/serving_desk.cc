@@ -35,6 +35,14 @@ ReleaseIdentity IdentityOf(const plan::ReleaseManifest& manifest, const std::str
   return identity;
 }
 
+// A worker may write anything, and what is not there or of another type throws when it is read.
+bool HasCapture(const Json& result) {
+  const auto capture = result.find("capture");
+  return capture != result.end() && capture->is_object() && capture->contains("file") &&
+         (*capture)["file"].is_string() && capture->contains("rows") && (*capture)["rows"].is_number_integer() &&
+         capture->contains("columns") && (*capture)["columns"].is_number_integer();
+}
+
 }  // namespace
 
 absl::Status ServingDesk::OnReceived(const ReceivedInstance& instance) {
@@ -196,11 +204,11 @@ absl::StatusOr<std::vector<std::filesystem::path>> ServingDesk::WriteResults(con
                             WriteResultSr(match.image.path, identity, result, created, folder));
   std::vector<std::filesystem::path> files = {report.path};
 
-  const Json capture = done.result.value("capture", Json::object());
-  if (capture.is_object() && capture.contains("file") && capture["file"].is_string()) {
+  if (HasCapture(done.result)) {
+    const Json& capture = done.result["capture"];
     CapturePage page;
-    page.rows = capture.value("rows", 0);
-    page.columns = capture.value("columns", 0);
+    page.rows = capture["rows"].get<int>();
+    page.columns = capture["columns"].get<int>();
     CLOISTER_ASSIGN_OR_RETURN(
         page.rgb,
         ReadFile(done.folder / std::filesystem::path(capture["file"].get<std::string>()).filename(), kMaxCaptureBytes));

@@ -47,6 +47,14 @@ TEST(PkiTest, ARequestBecomesACertificateThatSaysTheSame) {
   }
 }
 
+TEST(PkiTest, OneCertificateHasOneEncoding) {
+  TestConsortium pki;
+  Bytes longer = pki.site(1).certificate().der();
+  ASSERT_EQ(longer.substr(0, 2), "\x30\x82") << "a sequence whose length takes two bytes";
+  longer.replace(1, 1, Bytes("\x83\0", 2));  // three
+  EXPECT_EQ(Certificate::FromDer(longer).status().code(), kInvalid);
+}
+
 TEST(PkiTest, EachWayAChainFailsHasItsOwnWords) {
   TestConsortium pki;
   TestConsortium foreign("Another consortium");

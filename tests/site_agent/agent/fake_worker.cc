@@ -124,8 +124,11 @@ int Predict(const Json& job) {
     return Finish({{"rejected", "TRUNCATED"}, {"message", "fewer pixels than promised"}});
   }
   (void)cloister::WriteFileAtomically("capture.rgb", cloister::Bytes(4 * 4 * 3, '\x7f'));
-  return Finish(
-      {{"score", 0.83}, {"positive", true}, {"capture", {{"file", "capture.rgb"}, {"rows", 4}, {"columns", 4}}}});
+  Json capture = {{"file", "capture.rgb"}, {"rows", 4}, {"columns", 4}};
+  if (const char* other = getenv("CLOISTER_FAKE_CAPTURE")) {
+    capture = Json::parse(other);
+  }
+  return Finish({{"score", 0.83}, {"positive", true}, {"capture", capture}});
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "protocols/base/file.h"
 #include "tests/site_agent/agent/test_federation.h"
+#include "tests/support/make_dicom.h"
 
 namespace cloister::site {
 namespace {
@@ -18,6 +19,56 @@ class NoPacs final : public ResultSink {
     return absl::UnavailableError("no PACS here");
   }
 };
+
+class AnyPacs final : public ResultSink {
+ public:
+  absl::StatusOr<StoreOutcome> Store(const std::vector<std::filesystem::path>& files) override {
+    stored += files.size();
+    StoreOutcome outcome;
+    outcome.stored = static_cast<int>(files.size());
+    return outcome;
+  }
+  size_t stored = 0;
+};
+
+// A site with an active release whose worker gives `capture` (JSON) with its score; how many objects one study gets.
+size_t ObjectsForCapture(const std::string& capture) {
+  TestFederation federation;
+  SiteHarness& site = *federation.sites[0];
+  EXPECT_TRUE(federation.Invite());
+  site.Kill();
+  site.worker_environment["CLOISTER_FAKE_CAPTURE"] = capture;
+  site.Start();
+  site.Step(federation.job, {federation.BaselineItem()});
+  site.StepReleases({federation.Release({{"round-0", federation.plan.model.initial_model}}, 0.5)});
+  SignOffRow row;
+  row.release = ReleaseId::Parse("release-1").value();
+  row.decision = SignOffDecision::kAccept;
+  row.person = "Dr Demo";
+  row.role = "radiologist";
+  row.time_unix_ms = absl::ToUnixMillis(federation.clock.Now());
+  EXPECT_TRUE(site.store().releases().AddSignOff(row).ok());
+  site.StepReleases({});
+
+  AnyPacs pacs;
+  ServingDesk desk(&site.context(), &pacs, ServingDesk::Options());
+  ReceivedInstance instance;
+  instance.path = federation.folder.path() / "film.dcm";
+  EXPECT_TRUE(testing::MakeDicom({}, instance.path));
+  instance.header = ReadHeader(instance.path).value();
+  EXPECT_TRUE(desk.OnReceived(instance).ok());
+  federation.clock.Advance(absl::Minutes(1));
+  desk.Step(transport::StopSource());
+  EXPECT_EQ(site.store().serving().List(1)->front().state, ServingState::kAnswered);
+  return pacs.stored;
+}
+
+TEST(ServingDeskTest, ACaptureThatIsNoneIsLeftOut) {
+  EXPECT_EQ(ObjectsForCapture(R"({"file": "capture.rgb", "rows": 4, "columns": 4})"), 2u);
+  for (const char* bad : {R"({"file": "capture.rgb", "rows": "4", "columns": 4})", "[]"}) {
+    EXPECT_EQ(ObjectsForCapture(bad), 1u) << bad;
+  }
+}
 
 TEST(ServingDeskTest, AnUnreadablePolicyKeepsTheStudy) {
   TestFederation federation;
