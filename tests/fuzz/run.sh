@@ -3,12 +3,13 @@
 # Builds the fuzz targets and runs each for a while, two at a time, from their seeds and what earlier runs found (kept in
 # build/fuzz). Prints a table; ends with 1 and the file to replay when a target breaks.
 #
-#   tests/fuzz/run.sh [SECONDS [TARGET...]]     60 seconds and all targets unless told otherwise
+#   tests/fuzz/run.sh [SECONDS [TARGET...]]     60 seconds and all targets unless told otherwise; FUZZ_SEED=1: the same
+#                                               inputs in each run of the same program
 #   build/fuzz/bin/fuzz_<name> FILE             replays one input
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-case "${1:-}" in -h | --help) sed -n '3,7s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
+case "${1:-}" in -h | --help) sed -n '3,8s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
 seconds=${1:-60}
 shift || true
 build=build/fuzz
@@ -26,7 +27,7 @@ run_one() {  # name, longest input, dictionary if it has one
   [[ -n ${3:-} ]] && dictionary=(-dict="tests/fuzz/$3.dict")
   "$build/bin/fuzz_$name" --seeds "$corpus"
   "$build/bin/fuzz_$name" -max_total_time="$seconds" -max_len="$2" -timeout=10 -rss_limit_mb=2048 \
-    -print_final_stats=1 -artifact_prefix="$artifacts" "${dictionary[@]}" "$corpus" >"$log" 2>&1 || result=BROKEN
+    ${FUZZ_SEED:+-seed="$FUZZ_SEED"} -print_final_stats=1 -artifact_prefix="$artifacts" "${dictionary[@]}" "$corpus" >"$log" 2>&1 || result=BROKEN
   stat() { sed -n "s/^stat::$1: *//p" "$log"; }
   last() { grep -oE "$1: [0-9]+" "$log" | tail -n 1 | tr -cd 0-9; }
   printf '%-22s %10s %8s %7s %7s  %s\n' "$name" "$(stat number_of_executed_units)" "$(stat average_exec_per_sec)" \
