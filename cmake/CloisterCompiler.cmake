@@ -18,9 +18,7 @@ if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
 endif()
 
 add_library(cloister_compiler INTERFACE)
-# What a newer Debian's libraries deprecate still works: a warning, not the end of the build.
-target_compile_options(cloister_compiler INTERFACE -Wall -Wextra -Werror -Wno-error=deprecated-declarations
-  -Wnon-virtual-dtor -Woverloaded-virtual
+target_compile_options(cloister_compiler INTERFACE -Wall -Wextra -Werror -Wnon-virtual-dtor -Woverloaded-virtual
   -fstack-protector-strong -fno-math-errno -fno-trapping-math)
 target_include_directories(cloister_compiler INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
 

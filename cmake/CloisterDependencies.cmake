@@ -58,6 +58,8 @@ cloister_dependency(gdcm LIBRARIES gdcmMSFF gdcmDSED gdcmDICT gdcmCommon HEADER 
 add_library(dep_dcmtk INTERFACE)
 add_library(dep::dcmtk ALIAS dep_dcmtk)
 target_link_libraries(dep_dcmtk INTERFACE ${DCMTK_LIBRARIES})
+# Debian 13's DCMTK deprecates calls for which Debian 12's has no other name.
+target_compile_options(dep_dcmtk INTERFACE -Wno-error=deprecated-declarations)
 target_include_directories(dep_dcmtk SYSTEM INTERFACE ${DCMTK_INCLUDE_DIRS})
 
 if(CLOISTER_WITH_TORCH)

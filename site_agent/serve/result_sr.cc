@@ -25,6 +25,25 @@ namespace {
 
 constexpr char kOurScheme[] = "99CLOISTER";
 
+// Context groups of PS3.16 under the names of DCMTK 3.6.9 (Debian 13); before that they were in the plural.
+#if PACKAGE_VERSION_NUMBER >= 369
+using DocumentTitle = CID7021_MeasurementReportDocumentTitle;
+using Measurement = CID7469_GenericIntensityAndSizeMeasurement;
+using Unit = CID7181_AbstractMultiDimensionalImageModelComponentUnit;
+using RegionModifier = CID7464_GeneralRegionOfInterestMeasurementModifier;
+using Procedure = CID100_QuantitativeDiagnosticImagingProcedure;
+using Language = CID5000_Language;
+using Country = CID5001_Country;
+#else
+using DocumentTitle = CID7021_MeasurementReportDocumentTitles;
+using Measurement = CID7469_GenericIntensityAndSizeMeasurements;
+using Unit = CID7181_AbstractMultiDimensionalImageModelComponentUnits;
+using RegionModifier = CID7464_GeneralRegionOfInterestMeasurementModifiers;
+using Procedure = CID100_QuantitativeDiagnosticImagingProcedures;
+using Language = CID5000_Languages;
+using Country = CID5001_Countries;
+#endif
+
 DSRCodedEntryValue Code(const CodedConcept& code) {
   return DSRCodedEntryValue(code.code_value.c_str(), code.coding_scheme_designator.c_str(), code.code_meaning.c_str());
 }
@@ -52,14 +71,14 @@ class Steps {
 void InitializeCodes() {
   static std::once_flag once;
   std::call_once(once, [] {
-    CID7021_MeasurementReportDocumentTitles::initialize();
-    CID7469_GenericIntensityAndSizeMeasurements::initialize();
-    CID7181_AbstractMultiDimensionalImageModelComponentUnits::initialize();
+    DocumentTitle::initialize();
+    Measurement::initialize();
+    Unit::initialize();
     CID6147_ResponseCriteria::initialize();
-    CID7464_GeneralRegionOfInterestMeasurementModifiers::initialize();
-    CID100_QuantitativeDiagnosticImagingProcedures::initialize();
-    CID5000_Languages::initialize();
-    CID5001_Countries::initialize();
+    RegionModifier::initialize();
+    Procedure::initialize();
+    Language::initialize();
+    Country::initialize();
   });
 }
 
@@ -73,13 +92,12 @@ std::string TrackingUid(const std::string& sop_instance_uid) {
 
 void StartReport(const Source& source, const ReleaseIdentity& release, TID1500_MeasurementReport& report,
                  Steps& steps) {
-  steps
-      .Do("title", report.createNewMeasurementReport(CID7021_MeasurementReportDocumentTitles::ImagingMeasurementReport))
-      .Do("language", report.setLanguage(CID5000_Languages::English))
+  steps.Do("title", report.createNewMeasurementReport(DocumentTitle::ImagingMeasurementReport))
+      .Do("language", report.setLanguage(Language::English))
       .Do("device observer", report.getObservationContext().addDeviceObserver(
                                  release.device_uid.c_str(), release.algorithm_name.c_str(), "Cloister",
                                  release.algorithm_name.c_str(), release.device_uid.c_str()))
-      .Do("procedure", report.addProcedureReported(CID100_QuantitativeDiagnosticImagingProcedures::ImagingProcedure))
+      .Do("procedure", report.addProcedureReported(Procedure::ImagingProcedure))
       .Do("image library", report.getImageLibrary().createNewImageLibrary())
       .Do("image group", report.getImageLibrary().addImageGroup())
       .Do("image", report.getImageLibrary().addImageEntry(source.data(), TID1600_ImageLibrary::withoutDescriptors));
@@ -87,9 +105,7 @@ void StartReport(const Source& source, const ReleaseIdentity& release, TID1500_M
 
 void AddClassification(const Source& source, const ReleaseIdentity& release, const ClassificationResult& result,
                        TID1500_MeasurementReport& report, Steps& steps) {
-  using Units = CID7181_AbstractMultiDimensionalImageModelComponentUnits;
-  using Measurement = CID7469_GenericIntensityAndSizeMeasurements;
-  using Value = CMR_SRNumericMeasurementValueWithUnits<Units>;
+  using Value = CMR_SRNumericMeasurementValueWithUnits<Unit>;
   const std::string sop_instance_uid =
       ResultSopInstanceUid(release.device_uid, source.header.sop_instance_uid, ResultKind::kStructuredReport);
   auto& group = report.getIndividualMeasurements();
@@ -97,13 +113,13 @@ void AddClassification(const Source& source, const ReleaseIdentity& release, con
       .Do("tracking uid", group.setTrackingUniqueIdentifier(TrackingUid(sop_instance_uid).c_str()))
       .Do("finding", group.setFinding(Code(result.finding)))
       .Do("score", group.addMeasurement(Measurement(CODE_DCM_CertaintyOfFinding),
-                                        Value(Percent(result.score).c_str(), Units::Percent)))
+                                        Value(Percent(result.score).c_str(), Unit::Percent)))
       .Do("source image",
           group.getMeasurement().addImage(
               CODE_DCM_SourceOfMeasurement,
               DSRImageReferenceValue(source.header.sop_class_uid.c_str(), source.header.sop_instance_uid.c_str())))
       .Do("threshold", group.addMeasurement(Measurement(OurCode("operating-point", "Operating point")),
-                                            Value(Percent(result.threshold).c_str(), Units::Percent)))
+                                            Value(Percent(result.threshold).c_str(), Unit::Percent)))
       .Do("presence", report.addQualitativeEvaluation(
                           Code(result.finding), result.positive ? DSRCodedEntryValue("52101004", "SCT", "Present")
                                                                 : DSRCodedEntryValue("2667000", "SCT", "Absent")));
