@@ -28,7 +28,8 @@ constexpr char kOurScheme[] = "99CLOISTER";
 // Context groups of PS3.16 under the names of DCMTK 3.6.9 (Debian 13); before that they were in the plural.
 #if PACKAGE_VERSION_NUMBER >= 369
 using DocumentTitle = CID7021_MeasurementReportDocumentTitle;
-using Measurement = CID7469_GenericIntensityAndSizeMeasurement;
+using Measurement = CID218e_QuantitativeImageFeature;  // CID 7469 and more
+using ImagePurpose = CID7551_GenericPurposeOfReferenceToImagesAndCoordinatesInMeasurement;
 using Unit = CID7181_AbstractMultiDimensionalImageModelComponentUnit;
 using RegionModifier = CID7464_GeneralRegionOfInterestMeasurementModifier;
 using Procedure = CID100_QuantitativeDiagnosticImagingProcedure;
@@ -37,6 +38,7 @@ using Country = CID5001_Country;
 #else
 using DocumentTitle = CID7021_MeasurementReportDocumentTitles;
 using Measurement = CID7469_GenericIntensityAndSizeMeasurements;
+using ImagePurpose = DSRCodedEntryValue;
 using Unit = CID7181_AbstractMultiDimensionalImageModelComponentUnits;
 using RegionModifier = CID7464_GeneralRegionOfInterestMeasurementModifiers;
 using Procedure = CID100_QuantitativeDiagnosticImagingProcedures;
@@ -116,7 +118,7 @@ void AddClassification(const Source& source, const ReleaseIdentity& release, con
                                         Value(Percent(result.score).c_str(), Unit::Percent)))
       .Do("source image",
           group.getMeasurement().addImage(
-              CODE_DCM_SourceOfMeasurement,
+              ImagePurpose(CODE_DCM_SourceOfMeasurement),
               DSRImageReferenceValue(source.header.sop_class_uid.c_str(), source.header.sop_instance_uid.c_str())))
       .Do("threshold", group.addMeasurement(Measurement(OurCode("operating-point", "Operating point")),
                                             Value(Percent(result.threshold).c_str(), Unit::Percent)))
