@@ -3,6 +3,7 @@
 // Four invented hospitals whose films differ the way those of real ones do: detector, exposure, noise, bits, polarity,
 // matrix, prevalence, character set.
 
+#include <cstdint>
 #include <string>
 #include <vector>
 

@@ -73,6 +73,7 @@ absl::Status RunBenchSite(const BenchSite& bench) {
   config.ae_title = "CLOISTER";
   config.labels.push_back({"bench", bench.folder / "labels.csv", "accession_number", false});
   config.worker_program = bench.worker;
+  config.worker_time_limit_ms = 3'600'000;
   CLOISTER_RETURN_IF_ERROR(WriteFiles(config, config.labels[0].file));
 
   CLOISTER_ASSIGN_OR_RETURN(const std::unique_ptr<site::SiteStore> store, site::SiteStore::Open(config.data));
