@@ -22,7 +22,10 @@ struct CtrSchedule {
   CtrSchedule() = default;
   CtrSchedule(const CtrSchedule&) = delete;
   CtrSchedule& operator=(const CtrSchedule&) = delete;
-  ~CtrSchedule() { WipeMemory(round_keys.data(), sizeof(round_keys)); }
+  ~CtrSchedule() {
+    WipeMemory(round_keys.data(), sizeof(round_keys));
+    WipeMemory(nonce.data(), nonce.size());
+  }
 };
 
 // Has this processor what the two functions below need, and did they agree with OpenSSL on 64 KiB? Asked once.

@@ -42,7 +42,7 @@ struct ClientInputs {
   Facts facts;                     // all stored facts under FactScope(params); others are ignored
   // Does this site know that the models are what the plan and the sums before give? Goes into the signed advert: a site
   // that could not check relies on colluders + 1 others that could.
-  bool models_checked = true;
+  bool models_checked = false;
 };
 
 struct ClientStep {

@@ -405,7 +405,21 @@ absl::Status ExperimentRunner::RunSum(const AcceptedExperiment& experiment, cons
     failure_ = wire::FailureReason::kProtocolViolation;
     return reply.status();
   }
+  if (step.phase == wire::SumPhase::kUnmask) {
+    CLOISTER_RETURN_IF_ERROR(NoteVouchedFor(step));
+  }
   return reply->has_value() ? Reply(step, **reply, {}, stop) : absl::OkStatus();
+}
+
+// The session accepted its roster, so more than the colluders have checked these very models: a site that was away once
+// need not say so for ever. Only at the end: until then a restarted site has to advertise what it did before.
+absl::Status ExperimentRunner::NoteVouchedFor(const wire::SumStep& step) {
+  for (const wire::ModelRef& model : step.models) {
+    if (model.kind == wire::ModelKind::kGlobal) {
+      CLOISTER_RETURN_IF_ERROR(site_->store->sums().SetChecked(job_, model.blob));
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::Status ExperimentRunner::Reply(const wire::SumStep& step, const Bytes& reply, const std::vector<Digest>& vectors,

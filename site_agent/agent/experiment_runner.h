@@ -56,6 +56,7 @@ class ExperimentRunner {
                                 const transport::StopSource& stop);
   absl::Status RunMask(const AcceptedExperiment& experiment, const wire::SumStep& step, const SumKey& key, OpenSum& sum,
                        const transport::StopSource& stop);
+  absl::Status NoteVouchedFor(const wire::SumStep& step);
   absl::Status Reply(const wire::SumStep& step, const Bytes& reply, const std::vector<Digest>& vectors,
                      const transport::StopSource& stop);
   void FailSum(const wire::SumStep& step, const SumKey& key, wire::FailureReason reason, const std::string& why,

@@ -137,8 +137,9 @@ absl::Status SimSite::OpenSession(const wire::SumStep& step, storage::BlobStore&
   } else {
     params = plan::SumParamsOf(*experiment_, plan_digest_, name, PlanModels(step.models));
   }
-  CLOISTER_ASSIGN_OR_RETURN(secagg::ClientSession session,
-                            secagg::ClientSession::Create({params, signer_, ca_, now_, job_secret_.Clone(), facts_}));
+  CLOISTER_ASSIGN_OR_RETURN(
+      secagg::ClientSession session,
+      secagg::ClientSession::Create({params, signer_, ca_, now_, job_secret_.Clone(), facts_, true}));
   session_.emplace(std::move(session));
   CLOISTER_ASSIGN_OR_RETURN(const secagg::ClientStep advert, session_->Advertise());
   CLOISTER_RETURN_IF_ERROR(Keep(advert.facts));

@@ -118,8 +118,12 @@ TEST_F(ModelChainTest, ASiteThatWasAwayReliesOnTheOthers) {
   SiteHarness& site = *federation_.sites[0];
   ASSERT_TRUE(site.store().database().Execute("DELETE FROM sum_check").ok());
   const wire::ModelRef model = federation_.PublishModel(total_, 1, initial_);
+  Begin(site, model);
+  EXPECT_FALSE(SaysChecked(site));
+  EXPECT_FALSE(*site.store().sums().IsChecked(federation_.job, model.blob));
   const auto second = federation_.RunSum(wire::SumKind::kTrain, 2, 0, Always(model));
   EXPECT_EQ(plan::DecodeTrainCounters(second.counters)->samples, plan::DecodeTrainCounters(total_.counters)->samples);
+  EXPECT_TRUE(*site.store().sums().IsChecked(federation_.job, model.blob)) << "the others' word holds from now on";
 }
 
 }  // namespace
