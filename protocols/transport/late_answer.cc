@@ -63,7 +63,11 @@ std::shared_ptr<LateAnswer> LateAnswer::Start(grpc::CallbackServerContext*, absl
   auto state = std::make_shared<State>();
   state->fill = std::move(fill);
   state->reactor = new Reactor(state);
-  state->alarm.Set(absl::ToChronoTime(absl::Now() + wait), [state](bool) { state->Wake(); });
+  // The alarm keeps its callback after the call, and the state keeps the alarm: the callback lets go of the state.
+  state->alarm.Set(absl::ToChronoTime(absl::Now() + wait), [kept = state](bool) mutable {
+    const std::shared_ptr<State> state = std::move(kept);
+    state->Wake();
+  });
   return std::make_shared<LateAnswer>(state);
 }
 
