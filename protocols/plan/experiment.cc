@@ -8,6 +8,7 @@
 
 #include "protocols/base/ids.h"
 #include "protocols/plan/json_text.h"
+#include "protocols/secagg/ring.h"
 
 namespace cloister::plan {
 namespace {
@@ -113,8 +114,14 @@ Privacy ReadPrivacy(StrictYaml yaml, const Sites& sites) {
   Privacy privacy;
   privacy.secure_aggregation = yaml.OneOf("secure_aggregation", {"required"}, "required");
   privacy.colluders = static_cast<int>(yaml.Int("colluders", 0, (sites.minimum - 1) / 3, (sites.minimum - 1) / 3));
-  privacy.ring_bits = static_cast<int>(yaml.Int("ring_bits", 32, 32, 32));
+  privacy.ring_bits = static_cast<int>(yaml.Int("ring_bits", 16, 64, 32));
+  if (!secagg::IsRing(privacy.ring_bits)) {
+    yaml.Fail("ring_bits", fmt::format("'ring_bits' is {}; allowed: 16, 24, 32, 64", privacy.ring_bits));
+  }
   privacy.clip = yaml.Real("clip", 1e-6, 1e6, 16.0);
+  for (StrictYaml& entry : yaml.MapList("tensor_clips", false)) {
+    privacy.tensor_clips.push_back({entry.Text("tensor"), entry.Real("clip", 1e-6, 1e6)});
+  }
   privacy.clip_norm = yaml.Real("clip_norm", 0, 1e9, 0.0);
   privacy.weight_cap = yaml.Uint64("weight_cap", 10'000);
   if (privacy.weight_cap == 0) yaml.Fail("weight_cap", "'weight_cap' must be at least 1");
@@ -150,6 +157,12 @@ Gate ReadGate(StrictYaml yaml) {
     gate.statistic = yaml.OneOf("statistic", {"estimate", "lower_bound"}, "lower_bound");
   }
   return gate;
+}
+
+nlohmann::json TensorClipsJson(const std::vector<update::TensorClip>& clips) {
+  nlohmann::json json = nlohmann::json::array();
+  for (const update::TensorClip& one : clips) json.push_back({{"tensor", one.tensor}, {"clip", one.clip}});
+  return json;
 }
 
 nlohmann::json GateJson(const Gate& gate) {
@@ -287,6 +300,7 @@ Bytes PlanDocument(const Experiment& experiment) {
   };
   for (const Gate& gate : experiment.gates) json["gates"].push_back(GateJson(gate));
   if (ensemble.operating_point != "youden") json["ensemble"]["target"] = ensemble.target;
+  if (!privacy.tensor_clips.empty()) json["privacy"]["tensor_clips"] = TensorClipsJson(privacy.tensor_clips);
   if (privacy.differential_privacy.has_value()) {
     json["privacy"]["differential_privacy"] = DifferentialPrivacyJson(*privacy.differential_privacy);
   }

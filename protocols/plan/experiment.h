@@ -13,6 +13,7 @@
 #include "protocols/base/bytes.h"
 #include "protocols/base/status.h"
 #include "protocols/plan/task.h"
+#include "protocols/update/quant_plan.h"
 
 namespace cloister::plan {
 
@@ -66,11 +67,12 @@ struct DifferentialPrivacy {
 struct Privacy {
   std::string secure_aggregation;  // required (the only value there is)
   int colluders = 0;               // sites that may collude with the coordinator; at most (minimum - 1) / 3
-  int ring_bits = 32;
-  double clip = 16.0;       // bound of one element of an update
-  double clip_norm = 0;     // L2 bound of a whole update; 0: none
-  uint64_t weight_cap = 0;  // samples above this do not raise a site's weight
-  int minimum_cell = 10;    // counts below are suppressed in what a site sends about itself
+  int ring_bits = 32;              // of an element of a summed update: 16, 24, 32 or 64
+  double clip = 16.0;              // bound of one element of an update
+  std::vector<update::TensorClip> tensor_clips;  // bounds of their own for some tensors; the first that fits
+  double clip_norm = 0;                          // L2 bound of a whole update; 0: none
+  uint64_t weight_cap = 0;                       // samples above this do not raise a site's weight
+  int minimum_cell = 10;                         // counts below are suppressed in what a site sends about itself
   std::optional<DifferentialPrivacy> differential_privacy;  // absent: none, and the plan's document does not name it
 };
 

@@ -75,6 +75,36 @@ TEST(ExperimentTest, APlanReadsBackAsItselfAndHasOneForm) {
   EXPECT_FALSE(ParsePlan(Replaced(document, "\"ring_bits\":32", "\"ring_bits\":32.0")).ok());
 }
 
+TEST(ExperimentTest, RingsAndClipsOfTensorsArePartOfThePlan) {
+  const auto with = [](const std::string& privacy) {
+    return Parse(Replaced(kExperiment, "sites:", "privacy: {" + privacy + "}\nsites:"));
+  };
+  for (const char* bits : {"16", "24", "32", "64"}) {
+    EXPECT_TRUE(with(std::string("ring_bits: ") + bits).ok()) << bits;
+  }
+  for (const char* bits : {"8", "17", "40", "48", "128", "-32", "32.5", "true"}) {
+    const absl::Status refused = with(std::string("ring_bits: ") + bits).status();
+    EXPECT_THAT(std::string(refused.message()), HasSubstr("'ring_bits'")) << bits;
+  }
+  const auto clips =
+      with(R"(ring_bits: 16, tensor_clips: [{tensor: "*.running_var", clip: 50}, {tensor: fc.*, clip: 0.1}])");
+  ASSERT_TRUE(clips.ok()) << clips.status();
+  ASSERT_EQ(clips->privacy.tensor_clips.size(), 2u);
+  EXPECT_EQ(clips->privacy.tensor_clips[1].tensor, "fc.*");
+  EXPECT_EQ(clips->privacy.tensor_clips[1].clip, 0.1);
+  const Bytes document = PlanDocument(*clips);
+  EXPECT_THAT(document,
+              HasSubstr(R"("tensor_clips":[{"clip":50.0,"tensor":"*.running_var"},{"clip":0.1,"tensor":"fc.*"}])"));
+  const auto again = ParsePlan(document);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(PlanDocument(*again), document);
+  EXPECT_EQ(PlanDocument(Parse(kExperiment).value()).find("tensor_clips"), std::string::npos);
+  EXPECT_THAT(std::string(with("tensor_clips: [{tensor: a, clip: 0}]").status().message()),
+              HasSubstr("'clip' must be"));
+  EXPECT_THAT(std::string(with("tensor_clips: [{clip: 1}]").status().message()), HasSubstr("'tensor' is missing"));
+  EXPECT_FALSE(with("tensor_clips: {tensor: a, clip: 1}").ok());
+}
+
 TEST(ExperimentTest, EveryTruncatedPlanIsRefused) {
   const Bytes document = PlanDocument(Parse(kExperiment).value());
   for (size_t size = 0; size < document.size(); ++size) EXPECT_FALSE(ParsePlan(document.substr(0, size)).ok()) << size;
