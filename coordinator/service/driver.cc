@@ -11,6 +11,7 @@
 #include "protocols/base/log.h"
 #include "protocols/crypto/hash.h"
 #include "protocols/plan/documents.h"
+#include "protocols/plan/quantization.h"
 #include "protocols/storage/audit_log.h"
 #include "protocols/update/aggregation.h"
 #include "protocols/update/model_state.h"
@@ -334,7 +335,6 @@ absl::Status Driver::CheckExperiment(const plan::Experiment& experiment) const {
   }
   CLOISTER_RETURN_IF_ERROR(update::FindAggregationRule(experiment.algorithm.name).status());
   CLOISTER_RETURN_IF_ERROR(CheckGates(experiment));
-  CLOISTER_RETURN_IF_ERROR(Annotate(plan::QuantizerOf(experiment).status(), "privacy"));
   if (!context.blobs->Has(experiment.model.initial_model)) {
     return absl::FailedPreconditionError("the initial model " + experiment.model.initial_model.short_hex() +
                                          " is not here: upload it first");
@@ -345,7 +345,7 @@ absl::Status Driver::CheckExperiment(const plan::Experiment& experiment) const {
     return absl::InvalidArgumentError(fmt::format("the initial model has {} parameters, the plan says {}",
                                                   model.layout().parameters(), experiment.model.parameters));
   }
-  return absl::OkStatus();
+  return Annotate(plan::QuantizerOf(experiment, model.layout()).status(), "privacy");
 }
 
 // "<name>-<8 digits of the plan's digest>": the same plan has the same id everywhere; once it has ended, "-2", "-3",

@@ -15,6 +15,7 @@
 #include "protocols/plan/next_model.h"
 #include "protocols/plan/sum_result.h"
 #include "protocols/secagg/messages.h"
+#include "protocols/secagg/ring.h"
 #include "protocols/update/model_state.h"
 
 namespace cloister::coordinator {
@@ -177,7 +178,7 @@ absl::Status Job::CheckVectors(const SiteId& site, const wire::SumMessage& messa
                                                   specs.size()));
   }
   for (size_t i = 0; i < specs.size(); ++i) {
-    const uint64_t expected = specs[i].length * static_cast<uint64_t>(specs[i].ring_bits / 8);
+    const uint64_t expected = specs[i].length * secagg::ElementBytes(specs[i].ring_bits);
     const absl::StatusOr<uint64_t> size = context_->blobs->SizeBytes(message.vectors[i]);
     if (!size.ok()) {
       return absl::FailedPreconditionError(fmt::format("upload the masked vector \"{}\" first: {} is not here",
@@ -252,7 +253,7 @@ struct Job::Finishing {
       return absl::OkStatus();
     }
     CLOISTER_ASSIGN_OR_RETURN(const update::MappedModel global, update::MappedModel::Open(context.blobs->Path(parent)));
-    CLOISTER_RETURN_IF_ERROR(plan::WriteNextModel(model_path, experiment, global, totals.Values32(0), last));
+    CLOISTER_RETURN_IF_ERROR(plan::WriteNextModel(model_path, experiment, global, totals.Values(0), last));
     CLOISTER_ASSIGN_OR_RETURN(model, context.blobs->PutFile(model_path, storage::BlobStore::Take::kMove));
     CLOISTER_ASSIGN_OR_RETURN(result, context.blobs->PutFile(result_path, storage::BlobStore::Take::kMove));
     return absl::OkStatus();

@@ -12,6 +12,7 @@
 
 #include "protocols/base/descriptor.h"
 #include "protocols/base/file.h"
+#include "protocols/secagg/ring.h"
 
 namespace cloister::coordinator {
 namespace {
@@ -27,7 +28,7 @@ struct Block {
 std::vector<Block> BlocksOf(const std::vector<secagg::VectorSpec>& vectors) {
   std::vector<Block> blocks;
   for (size_t i = 0; i < vectors.size(); ++i) {
-    const uint64_t most = kBlockBytes / static_cast<uint64_t>(vectors[i].ring_bits / 8);
+    const uint64_t most = kBlockBytes / secagg::ElementBytes(vectors[i].ring_bits);
     for (uint64_t first = 0; first < vectors[i].length; first += most) {
       blocks.push_back({i, first, std::min(most, vectors[i].length - first)});
     }
@@ -56,22 +57,23 @@ absl::Status ReadAt(const Descriptor& file, const std::filesystem::path& path, u
 // One survivor's open vectors.
 using OpenFiles = std::vector<Descriptor>;
 
+// T holds elements of the vector.
 template <typename T>
-absl::Status SumUpBlock(const Block& block, const std::vector<std::vector<std::filesystem::path>>& spooled,
+absl::Status SumUpBlock(const Block& block, int ring_bits,
+                        const std::vector<std::vector<std::filesystem::path>>& spooled,
                         const std::vector<OpenFiles>& files, const secagg::Unmasker& unmasker,
                         const plan::SumResultWriter& writer) {
-  const uint64_t size = block.count * sizeof(T);
+  const uint64_t width = secagg::ElementBytes(ring_bits);
   std::vector<T> total(block.count);
-  std::vector<T> part(block.count);
+  Bytes packed(block.count * width, '\0');
   for (size_t site = 0; site < files.size(); ++site) {
-    CLOISTER_RETURN_IF_ERROR(ReadAt(files[site][block.vector], spooled[site][block.vector], block.first * sizeof(T),
-                                    reinterpret_cast<char*>(part.data()), size));
-    for (uint64_t i = 0; i < block.count; ++i) {
-      total[i] += part[i];
-    }
+    CLOISTER_RETURN_IF_ERROR(ReadAt(files[site][block.vector], spooled[site][block.vector], block.first * width,
+                                    packed.data(), packed.size()));
+    secagg::AddPacked(packed.data(), ring_bits, absl::MakeSpan(total));
   }
   CLOISTER_RETURN_IF_ERROR(unmasker.Apply(block.vector, block.first, absl::MakeSpan(total)));
-  return writer.Write(block.vector, block.first, {reinterpret_cast<const char*>(total.data()), size});
+  secagg::Pack(absl::MakeConstSpan(total), ring_bits, packed.data());
+  return writer.Write(block.vector, block.first, packed);
 }
 
 }  // namespace
@@ -98,9 +100,10 @@ absl::Status SumUp(const std::vector<std::vector<std::filesystem::path>>& spoole
   absl::Status status;
   const auto work = [&] {
     for (size_t i = next++; i < blocks.size(); i = next++) {
-      const absl::Status done = header.vectors[blocks[i].vector].ring_bits == 64
-                                    ? SumUpBlock<uint64_t>(blocks[i], spooled, files, unmasker, writer)
-                                    : SumUpBlock<uint32_t>(blocks[i], spooled, files, unmasker, writer);
+      const int ring_bits = header.vectors[blocks[i].vector].ring_bits;
+      const absl::Status done = secagg::HeldBits(ring_bits) == 64
+                                    ? SumUpBlock<uint64_t>(blocks[i], ring_bits, spooled, files, unmasker, writer)
+                                    : SumUpBlock<uint32_t>(blocks[i], ring_bits, spooled, files, unmasker, writer);
       if (!done.ok()) {
         next = blocks.size();
         std::lock_guard lock(mutex);

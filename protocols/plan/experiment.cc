@@ -8,6 +8,7 @@
 
 #include "protocols/base/ids.h"
 #include "protocols/plan/json_text.h"
+#include "protocols/secagg/ring.h"
 
 namespace cloister::plan {
 namespace {
@@ -20,7 +21,8 @@ constexpr int64_t kMostEpochs = 10'000;  // of one job: what a site's worker tak
 
 Model ReadModel(StrictYaml yaml, bool frozen) {
   Model model;
-  model.architecture = yaml.OneOf("architecture", {"resnet18", "resnet34", "unet_small", "torchscript"});
+  model.architecture = yaml.OneOf("architecture", {"resnet18", "resnet34", "unet_small", "resnet18_gn", "resnet34_gn",
+                                                   "unet_small_gn", "torchscript"});
   model.init = yaml.OneOf("init", {"he_normal"}, "he_normal");
   model.seed = yaml.Uint64("seed", 0);
   if (!frozen) return model;
@@ -82,16 +84,53 @@ Sites ReadSites(StrictYaml yaml) {
   return sites;
 }
 
+DifferentialPrivacy ReadDifferentialPrivacy(StrictYaml yaml) {
+  DifferentialPrivacy privacy;
+  privacy.unit = yaml.OneOf("unit", {kPatientUnit, kSiteUnit});
+  privacy.noise_multiplier = yaml.Real("noise_multiplier", 0.1, 1000);
+  privacy.clip_norm = yaml.Real("clip_norm", 1e-6, 1e6);
+  privacy.delta = yaml.Real("delta", 1e-10, 1e-2);
+  privacy.max_epsilon = yaml.Real("max_epsilon", 1e-3, 100);
+  return privacy;
+}
+
+// Batch normalisation mixes the patients of a batch, so that no gradient is one patient's, and its running statistics
+// are sent without noise. What a torchscript module does with a batch is not known.
+void CheckNormalisation(StrictYaml& yaml, const Experiment& experiment) {
+  const auto& privacy = experiment.privacy.differential_privacy;
+  const std::string& architecture = experiment.model.architecture;
+  if (!privacy.has_value() || privacy->unit != kPatientUnit) return;
+  if (architecture == "resnet18" || architecture == "resnet34" || architecture == "unet_small") {
+    yaml.Fail("model",
+              fmt::format("{} normalises over the patients of a batch, which differential privacy for the unit patient "
+                          "rules out; write 'architecture: {}_gn' (group normalisation)",
+                          architecture, architecture));
+  } else if (architecture == "torchscript") {
+    yaml.Fail("model",
+              "what a torchscript module computes over a batch is not known, which differential privacy for the unit "
+              "patient rules out; allowed: resnet18_gn, resnet34_gn, unet_small_gn");
+  }
+}
+
 Privacy ReadPrivacy(StrictYaml yaml, const Sites& sites) {
   Privacy privacy;
   privacy.secure_aggregation = yaml.OneOf("secure_aggregation", {"required"}, "required");
   privacy.colluders = static_cast<int>(yaml.Int("colluders", 0, (sites.minimum - 1) / 3, (sites.minimum - 1) / 3));
-  privacy.ring_bits = static_cast<int>(yaml.Int("ring_bits", 32, 32, 32));
+  privacy.ring_bits = static_cast<int>(yaml.Int("ring_bits", 16, 64, 32));
+  if (!secagg::IsRing(privacy.ring_bits)) {
+    yaml.Fail("ring_bits", fmt::format("'ring_bits' is {}; allowed: 16, 24, 32, 64", privacy.ring_bits));
+  }
   privacy.clip = yaml.Real("clip", 1e-6, 1e6, 16.0);
+  for (StrictYaml& entry : yaml.MapList("tensor_clips", false)) {
+    privacy.tensor_clips.push_back({entry.Text("tensor"), entry.Real("clip", 1e-6, 1e6)});
+  }
   privacy.clip_norm = yaml.Real("clip_norm", 0, 1e9, 0.0);
   privacy.weight_cap = yaml.Uint64("weight_cap", 10'000);
   if (privacy.weight_cap == 0) yaml.Fail("weight_cap", "'weight_cap' must be at least 1");
   privacy.minimum_cell = static_cast<int>(yaml.Int("minimum_cell", 1, 1'000'000, 10));
+  if (yaml.Has("differential_privacy")) {
+    privacy.differential_privacy = ReadDifferentialPrivacy(yaml.Map("differential_privacy"));
+  }
   return privacy;
 }
 
@@ -120,6 +159,12 @@ Gate ReadGate(StrictYaml yaml) {
     gate.statistic = yaml.OneOf("statistic", {"estimate", "lower_bound"}, "lower_bound");
   }
   return gate;
+}
+
+nlohmann::json TensorClipsJson(const std::vector<update::TensorClip>& clips) {
+  nlohmann::json json = nlohmann::json::array();
+  for (const update::TensorClip& one : clips) json.push_back({{"tensor", one.tensor}, {"clip", one.clip}});
+  return json;
 }
 
 nlohmann::json GateJson(const Gate& gate) {
@@ -160,10 +205,19 @@ void ReadRest(StrictYaml& yaml, bool frozen, Experiment& experiment) {
   experiment.algorithm = ReadAlgorithm(yaml.Map("algorithm"));
   experiment.sites = ReadSites(yaml.Map("sites", frozen));
   experiment.privacy = ReadPrivacy(yaml.Map("privacy", frozen), experiment.sites);
+  CheckNormalisation(yaml, experiment);
   experiment.evaluation = ReadEvaluation(yaml.Map("evaluation", frozen));
   for (const StrictYaml& gate : yaml.MapList("gates")) experiment.gates.push_back(ReadGate(gate));
   if (experiment.gates.empty()) yaml.Fail("gates", "write at least one gate: a rule that a candidate must pass");
   experiment.ensemble = ReadEnsemble(yaml.Map("ensemble", frozen), experiment.algorithm.rounds);
+}
+
+nlohmann::json DifferentialPrivacyJson(const DifferentialPrivacy& privacy) {
+  return {{"unit", privacy.unit},
+          {"noise_multiplier", privacy.noise_multiplier},
+          {"clip_norm", privacy.clip_norm},
+          {"delta", privacy.delta},
+          {"max_epsilon", privacy.max_epsilon}};
 }
 
 std::string Milliseconds(int64_t value) {
@@ -248,6 +302,10 @@ Bytes PlanDocument(const Experiment& experiment) {
   };
   for (const Gate& gate : experiment.gates) json["gates"].push_back(GateJson(gate));
   if (ensemble.operating_point != "youden") json["ensemble"]["target"] = ensemble.target;
+  if (!privacy.tensor_clips.empty()) json["privacy"]["tensor_clips"] = TensorClipsJson(privacy.tensor_clips);
+  if (privacy.differential_privacy.has_value()) {
+    json["privacy"]["differential_privacy"] = DifferentialPrivacyJson(*privacy.differential_privacy);
+  }
   return JsonText(json);
 }
 

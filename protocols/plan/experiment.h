@@ -6,17 +6,19 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "protocols/base/bytes.h"
 #include "protocols/base/status.h"
 #include "protocols/plan/task.h"
+#include "protocols/update/quant_plan.h"
 
 namespace cloister::plan {
 
 struct Model {
-  std::string architecture;  // resnet18, resnet34, unet_small, torchscript
+  std::string architecture;  // resnet18, resnet34, unet_small (each also with _gn: group normalisation), torchscript
   std::string init;          // he_normal
   uint64_t seed = 0;
   Digest initial_model;     // SHA-256 of the safetensors file all sites start from; set when the plan is frozen
@@ -50,14 +52,28 @@ struct Sites {
   int64_t deadline_ms = 0;           // for each phase of a round
 };
 
+// What the models of the rounds may tell about one unit, in (epsilon, delta). Two data sets are neighbours when one is
+// the other without what one unit contributes. What it covers, and what not: docs/privacy.md.
+inline constexpr char kPatientUnit[] = "patient";
+inline constexpr char kSiteUnit[] = "site";
+struct DifferentialPrivacy {
+  std::string unit;             // patient: each site trains with noise (DP-SGD); site: noise in the secure sum
+  double noise_multiplier = 0;  // standard deviation of the noise / clip_norm
+  double clip_norm = 0;         // L2 bound of what one unit contributes: a patient's gradient, or a site's update
+  double delta = 0;             // of the whole experiment
+  double max_epsilon = 0;       // of the whole experiment: a site for which it would be more does not take part
+};
+
 struct Privacy {
   std::string secure_aggregation;  // required (the only value there is)
   int colluders = 0;               // sites that may collude with the coordinator; at most (minimum - 1) / 3
-  int ring_bits = 32;
-  double clip = 16.0;       // bound of one element of an update
-  double clip_norm = 0;     // L2 bound of a whole update; 0: none
-  uint64_t weight_cap = 0;  // samples above this do not raise a site's weight
-  int minimum_cell = 10;    // counts below are suppressed in what a site sends about itself
+  int ring_bits = 32;              // of an element of a summed update: 16, 24, 32 or 64
+  double clip = 16.0;              // bound of one element of an update
+  std::vector<update::TensorClip> tensor_clips;  // bounds of their own for some tensors; the first that fits
+  double clip_norm = 0;                          // L2 bound of a whole update; 0: none
+  uint64_t weight_cap = 0;                       // samples above this do not raise a site's weight
+  int minimum_cell = 10;                         // counts below are suppressed in what a site sends about itself
+  std::optional<DifferentialPrivacy> differential_privacy;  // absent: none, and the plan's document does not name it
 };
 
 struct Evaluation {

@@ -7,22 +7,24 @@
 #include <fstream>
 #include <vector>
 
+#include "protocols/plan/quantization.h"
 #include "protocols/plan/sums.h"
 #include "protocols/update/aggregation.h"
+#include "protocols/update/quantizer.h"
 #include "protocols/update/weight.h"
 
 namespace cloister::plan {
 namespace {
 
-constexpr size_t kChunk = size_t{1} << 18;  // parameters
+constexpr size_t kChunk = size_t{1} << 16;  // parameters
 
 }  // namespace
 
 absl::Status WriteNextModel(const std::filesystem::path& path, const Experiment& experiment,
-                            const update::MappedModel& global, absl::Span<const uint32_t> update,
+                            const update::MappedModel& global, const secagg::RingView& update,
                             absl::Span<const uint64_t> counters) {
   CLOISTER_ASSIGN_OR_RETURN(const TrainCounters totals, DecodeTrainCounters({counters.begin(), counters.end()}));
-  CLOISTER_ASSIGN_OR_RETURN(const update::QuantPlan quantizer, QuantizerOf(experiment));
+  CLOISTER_ASSIGN_OR_RETURN(const update::QuantMap quantizer, QuantizerOf(experiment, global.layout()));
   CLOISTER_ASSIGN_OR_RETURN(const update::AggregationRule rule, update::FindAggregationRule(experiment.algorithm.name));
   if (global.values().size() != update.size()) {
     return absl::DataLossError(
@@ -32,11 +34,13 @@ absl::Status WriteNextModel(const std::filesystem::path& path, const Experiment&
   std::ofstream file(path, std::ios::binary | std::ios::trunc);
   const Bytes prefix = update::SafetensorsPrefix(global.layout());
   file.write(prefix.data(), static_cast<std::streamsize>(prefix.size()));
+  std::vector<int64_t> sum;
   std::vector<float> chunk;
   for (size_t at = 0; at < update.size() && file; at += chunk.size()) {
-    chunk.resize(std::min(kChunk, update.size() - at));
-    CLOISTER_RETURN_IF_ERROR(
-        update::DequantizeMean(quantizer, update.subspan(at, chunk.size()), sum_of_omega, absl::MakeSpan(chunk)));
+    chunk.resize(std::min<size_t>(kChunk, update.size() - at));
+    sum.resize(chunk.size());
+    update.ReadSigned(at, absl::MakeSpan(sum));
+    CLOISTER_RETURN_IF_ERROR(update::DequantizeMean(quantizer, at, sum, sum_of_omega, absl::MakeSpan(chunk)));
     CLOISTER_RETURN_IF_ERROR(rule(global.values().subspan(at, chunk.size()), absl::MakeSpan(chunk)));
     file.write(reinterpret_cast<const char*>(chunk.data()), static_cast<std::streamsize>(4 * chunk.size()));
   }

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "protocols/base/file.h"
@@ -17,10 +18,11 @@ constexpr char kMagic[] = "cloister/sum-result/1";
 constexpr uint64_t kMostHeaderBytes = 4096;
 constexpr uint64_t kMostVectors = 16;
 constexpr uint64_t kAlignment = 8;
-constexpr uint64_t kMostCounter = uint64_t{1} << 60;
+constexpr uint64_t kMostElement = uint64_t{1} << 60;
+constexpr uint64_t kChunk = uint64_t{1} << 14;  // elements
 
 uint64_t SizeBytes(const secagg::VectorSpec& vector) {
-  return vector.length * static_cast<uint64_t>(vector.ring_bits / 8);
+  return vector.length * secagg::ElementBytes(vector.ring_bits);
 }
 uint64_t Padding(uint64_t size) {
   return (kAlignment - size % kAlignment) % kAlignment;
@@ -63,13 +65,23 @@ absl::StatusOr<SumResultHeader> TakeHeader(CanonicalReader& reader) {
     CLOISTER_ASSIGN_OR_RETURN(vector.name, reader.Blob());
     CLOISTER_ASSIGN_OR_RETURN(vector.length, reader.U64());
     CLOISTER_ASSIGN_OR_RETURN(const uint32_t ring_bits, reader.U32());
-    if ((ring_bits != 32 && ring_bits != 64) || vector.length == 0 || vector.length > uint64_t{1} << 40) {
+    if (!secagg::IsRing(ring_bits) || vector.length == 0 || vector.length > uint64_t{1} << 40) {
       return absl::DataLossError("a result with an impossible vector");
     }
     vector.ring_bits = static_cast<int>(ring_bits);
     header.vectors.push_back(std::move(vector));
   }
   return header;
+}
+
+void AddNarrow(const secagg::RingView& vector, size_t index, secagg::CheckTag& tag) {
+  std::vector<uint32_t> chunk;
+  for (uint64_t first = 0; first < vector.size(); first += chunk.size()) {
+    chunk.resize(std::min(kChunk, vector.size() - first));
+    secagg::Unpack(vector.packed.data() + first * secagg::ElementBytes(vector.ring_bits), vector.ring_bits,
+                   absl::MakeSpan(chunk));
+    tag.Add(index, first, absl::MakeConstSpan(chunk));
+  }
 }
 
 }  // namespace
@@ -95,7 +107,7 @@ absl::StatusOr<SumResultWriter> SumResultWriter::Create(const std::filesystem::p
 }
 
 absl::Status SumResultWriter::Write(size_t index, uint64_t first, ByteView elements) const {
-  const uint64_t width = index < vectors_.size() ? static_cast<uint64_t>(vectors_[index].ring_bits / 8) : 1;
+  const uint64_t width = index < vectors_.size() ? secagg::ElementBytes(vectors_[index].ring_bits) : 1;
   if (index >= vectors_.size() || elements.size() % width != 0 || first > vectors_[index].length ||
       elements.size() / width > vectors_[index].length - first) {
     return absl::InvalidArgumentError(
@@ -126,10 +138,9 @@ absl::StatusOr<SumResult> SumResult::Open(const std::filesystem::path& path) {
   return SumResult(std::move(file), std::move(header), std::move(offsets));
 }
 
-absl::Span<const uint32_t> SumResult::Values32(size_t index) const {
+secagg::RingView SumResult::Values(size_t index) const {
   const secagg::VectorSpec& vector = header_.vectors[index];
-  if (vector.ring_bits != 32) return {};
-  return {reinterpret_cast<const uint32_t*>(file_.bytes().data() + offsets_[index]), vector.length};
+  return {vector.ring_bits, file_.bytes().substr(offsets_[index], SizeBytes(vector))};
 }
 
 absl::Span<const uint64_t> SumResult::Values64(size_t index) const {
@@ -149,14 +160,14 @@ absl::Status CheckSumResult(const SumResult& result, const secagg::SumCheck& che
   if (header.vectors != vectors) return absl::DataLossError("it has other vectors than the plan's");
   secagg::CheckTag tag(check.seed, vectors);
   for (size_t i = 0; i < vectors.size(); ++i) {
-    // Adding a multiple of the field's prime would go unseen; no honest counter comes near it.
-    for (const uint64_t counter : result.Values64(i)) {
-      if (counter >= kMostCounter) {
-        return absl::DataLossError(fmt::format("a counter of vector {} is impossibly large", vectors[i].name));
+    // Adding a multiple of the field's prime would go unseen; no honest element comes near it, up or down.
+    for (const uint64_t element : result.Values64(i)) {
+      if (element + kMostElement >= 2 * kMostElement) {
+        return absl::DataLossError(fmt::format("an element of vector {} is impossibly large", vectors[i].name));
       }
     }
-    tag.Add(i, 0, result.Values32(i));
     tag.Add(i, 0, result.Values64(i));
+    if (vectors[i].ring_bits < 64) AddNarrow(result.Values(i), i, tag);
   }
   if (tag.value() == header.tag) return absl::OkStatus();
   return absl::DataLossError(fmt::format(

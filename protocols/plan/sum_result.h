@@ -1,8 +1,8 @@
 #pragma once
 // SPDX-License-Identifier: Apache-2.0
 // What the coordinator publishes of a finished sum: the totals, and what binds them to the session that made them. A
-// file, so that a site reads a hundred million parameters through mmap: a header, then the vectors, little endian, each
-// from a multiple of 8 bytes on.
+// file, so that a site reads a hundred million parameters through mmap: a header, then the vectors, packed
+// (secagg/ring.h), each from a multiple of 8 bytes on.
 
 #include <absl/types/span.h>
 
@@ -13,6 +13,7 @@
 #include "protocols/base/file_mapping.h"
 #include "protocols/secagg/check_tag.h"
 #include "protocols/secagg/params.h"
+#include "protocols/secagg/ring.h"
 
 namespace cloister::plan {
 
@@ -31,7 +32,7 @@ class SumResultWriter {
  public:
   // RESOURCE_EXHAUSTED: the disk is full; also as WriteFileAtomically.
   static absl::StatusOr<SumResultWriter> Create(const std::filesystem::path& path, const SumResultHeader& header);
-  // Elements of vector `index` from `first` on, little endian. INVALID_ARGUMENT: outside the vector.
+  // Elements of vector `index` from `first` on, packed. INVALID_ARGUMENT: outside the vector.
   absl::Status Write(size_t index, uint64_t first, ByteView elements) const;
 
  private:
@@ -51,8 +52,9 @@ class SumResult {
   static absl::StatusOr<SumResult> Open(const std::filesystem::path& path);
 
   const SumResultHeader& header() const { return header_; }
-  // Empty for a vector of the other ring.
-  absl::Span<const uint32_t> Values32(size_t index) const;
+  // Vector `index`, as it lies in the file.
+  secagg::RingView Values(size_t index) const;
+  // The same of 64 bits; empty for a vector of another ring.
   absl::Span<const uint64_t> Values64(size_t index) const;
 
  private:
@@ -65,7 +67,7 @@ class SumResult {
 };
 
 // Is this the sum that the site of `check` took part in? DATA_LOSS with the evidence: it speaks of another session, of
-// other vectors than the plan's, a counter is 2^60 or more, or its tag does not fit it.
+// other vectors than the plan's, an element of 64 bits is 2^60 or more on either side, or its tag does not fit it.
 absl::Status CheckSumResult(const SumResult& result, const secagg::SumCheck& check,
                             const std::vector<secagg::VectorSpec>& vectors);
 

@@ -86,11 +86,6 @@ absl::StatusOr<TrainCounters> DecodeTrainCounters(const std::vector<uint64_t>& v
   return TrainCounters{values[0], values[1], static_cast<double>(values[2]) / kLossScale, values[3]};
 }
 
-absl::StatusOr<update::QuantPlan> QuantizerOf(const Experiment& experiment) {
-  return update::QuantPlan::Choose(static_cast<uint32_t>(experiment.sites.maximum), experiment.privacy.clip,
-                                   static_cast<uint32_t>(experiment.privacy.ring_bits));
-}
-
 std::vector<HistogramSlot> HistogramSlots(SumKind kind, const std::vector<SumModel>& models) {
   std::vector<HistogramSlot> slots;
   if (kind == SumKind::kValidate) {

@@ -15,7 +15,6 @@
 #include "protocols/base/status.h"
 #include "protocols/plan/experiment.h"
 #include "protocols/secagg/params.h"
-#include "protocols/update/quantizer.h"
 
 namespace cloister::plan {
 
@@ -44,8 +43,8 @@ Digest ModelListRoot(SumKind kind, const std::vector<SumModel>& models);
 
 // ---- the vectors ----
 
-// TRAIN:               "update", privacy.ring_bits x model.parameters: round(scale * omega * clip(new - old)),
-// QuantizerOf
+// TRAIN:               "update", privacy.ring_bits x model.parameters: round(scale * omega * clip(new - old)), with
+//                      the clips and scales of QuantizerOf (plan/quantization.h)
 //                      "counters", 64 x kTrainCounters: EncodeTrainCounters
 // VALIDATE, CALIBRATE: "counters", 64: eval::ScoreHistogram::Counters() of each of HistogramSlots, one after the other
 std::vector<secagg::VectorSpec> SumVectors(const Experiment& experiment, SumKind kind,
@@ -68,9 +67,6 @@ inline constexpr uint64_t kTrainCounters = 4;
 std::vector<uint64_t> EncodeTrainCounters(const TrainCounters& counters);
 // INVALID_ARGUMENT: not kTrainCounters values.
 absl::StatusOr<TrainCounters> DecodeTrainCounters(const std::vector<uint64_t>& values);
-
-// How updates of this experiment become integers: room for sites.maximum of them. Codes as update::QuantPlan::Choose.
-absl::StatusOr<update::QuantPlan> QuantizerOf(const Experiment& experiment);
 
 // One pair of histograms of a validation or calibration: which models score which patients.
 enum class Split : uint8_t { kTest, kTuning };

@@ -6,6 +6,7 @@
 
 #include "protocols/crypto/hash.h"
 #include "protocols/crypto/hkdf.h"
+#include "protocols/secagg/ring.h"
 #include "protocols/secagg/shamir.h"
 
 // One loop compiled for several processors, the best one picked at start. Integers only: all give the same bits.
@@ -21,27 +22,28 @@ namespace {
 
 constexpr size_t kKeyBytes = 16 + crypto::CtrStream::kNonceBytes;
 constexpr size_t kBlock = 1024;  // elements whose r stays in the nearest cache
-constexpr uint32_t kSignBit = 0x80000000U;
 constexpr uint64_t kLow32 = 0xffffffffU;
 
 // Sums of parts below 2^32: of fewer than 2^32 of them.
 struct Parts {
-  uint64_t ones = 0;     // x (x + 2^31) * r, by weight: 1,
+  uint64_t ones = 0;     // of (x + half the ring) * r, by weight: 1,
   uint64_t words = 0;    // 2^32,
   uint64_t carries = 0;  // 2^64
-  uint64_t r_low = 0;    // of r alone, for taking 2^31 * r away again
+  uint64_t r_low = 0;    // of r alone, for taking half the ring * r away again
   uint64_t r_high = 0;
 };
 
 CLOISTER_CLONES
-void AddProducts(const uint32_t* values, const uint64_t* r, size_t size, Parts& parts) {
+void AddProducts(const uint32_t* values, int ring_bits, const uint64_t* r, size_t size, Parts& parts) {
+  const uint32_t half = uint32_t{1} << (ring_bits - 1);
+  const auto mask = static_cast<uint32_t>(RingMask(ring_bits));
   uint64_t ones = 0;
   uint64_t words = 0;
   uint64_t carries = 0;
   uint64_t r_low = 0;
   uint64_t r_high = 0;
   for (size_t i = 0; i < size; ++i) {
-    const uint64_t x = values[i] ^ kSignBit;
+    const uint64_t x = (values[i] + half) & mask;
     const uint64_t low = r[i] & kLow32;
     const uint64_t high = (r[i] & kFieldPrime) >> 32;
     const uint64_t product_low = x * low;
@@ -59,19 +61,19 @@ void AddProducts(const uint32_t* values, const uint64_t* r, size_t size, Parts& 
   parts.r_high += r_high;
 }
 
-uint64_t Reduce(uint64_t value) {
+uint64_t ModuloPrime(uint64_t value) {
   return FieldAdd(value & kFieldPrime, value >> 61);
 }
 
-uint64_t ValueOf(const Parts& parts) {
-  constexpr uint64_t kTwo31 = uint64_t{1} << 31;
+uint64_t ValueOf(const Parts& parts, int ring_bits) {
+  const uint64_t half = uint64_t{1} << (ring_bits - 1);
   constexpr uint64_t kTwo32 = uint64_t{1} << 32;
   constexpr uint64_t kTwo64 = 8;  // mod p
-  uint64_t value = Reduce(parts.ones);
-  value = FieldAdd(value, FieldMul(Reduce(parts.words), kTwo32));
-  value = FieldAdd(value, FieldMul(Reduce(parts.carries), kTwo64));
-  const uint64_t sum_of_r = FieldAdd(Reduce(parts.r_low), FieldMul(Reduce(parts.r_high), kTwo32));
-  return FieldSub(value, FieldMul(sum_of_r, kTwo31));
+  uint64_t value = ModuloPrime(parts.ones);
+  value = FieldAdd(value, FieldMul(ModuloPrime(parts.words), kTwo32));
+  value = FieldAdd(value, FieldMul(ModuloPrime(parts.carries), kTwo64));
+  const uint64_t sum_of_r = FieldAdd(ModuloPrime(parts.r_low), FieldMul(ModuloPrime(parts.r_high), kTwo32));
+  return FieldSub(value, FieldMul(sum_of_r, half));
 }
 
 }  // namespace
@@ -93,7 +95,7 @@ uint64_t TagMask(const crypto::SecretBytes& key_and_nonce) {
   std::array<uint64_t, 2> drawn;
   crypto::CtrStream::Create(key_and_nonce).value().Fill(reinterpret_cast<uint8_t*>(drawn.data()), sizeof(drawn));
   constexpr uint64_t kTwo64 = 8;  // mod p
-  const uint64_t mask = FieldAdd(Reduce(drawn[0]), FieldMul(Reduce(drawn[1]), kTwo64));
+  const uint64_t mask = FieldAdd(ModuloPrime(drawn[0]), FieldMul(ModuloPrime(drawn[1]), kTwo64));
   crypto::WipeMemory(drawn.data(), sizeof(drawn));
   return mask;
 }
@@ -101,32 +103,39 @@ uint64_t TagMask(const crypto::SecretBytes& key_and_nonce) {
 CheckTag::CheckTag(const crypto::SecretBytes& seed, const std::vector<VectorSpec>& vectors) {
   for (const VectorSpec& vector : vectors) {
     const Bytes info = CanonicalWriter().Blob("CSA1/check-stream").Blob(vector.name).Take();
-    streams_.push_back(crypto::CtrStream::Create(crypto::Hkdf({}, seed, info, kKeyBytes)).value());
+    vectors_.push_back({crypto::CtrStream::Create(crypto::Hkdf({}, seed, info, kKeyBytes)).value(), vector.ring_bits});
   }
 }
 
 void CheckTag::Add(size_t index, uint64_t offset, absl::Span<const uint32_t> values) {
   std::array<uint64_t, kBlock> r;
-  crypto::CtrStream& stream = streams_[index];
+  auto& [stream, ring_bits] = vectors_[index];
   stream.Seek(offset * sizeof(uint64_t));
   Parts parts;
   for (size_t done = 0; done < values.size(); done += kBlock) {
     const size_t size = std::min(kBlock, values.size() - done);
     stream.Fill(reinterpret_cast<uint8_t*>(r.data()), size * sizeof(uint64_t));
-    AddProducts(values.data() + done, r.data(), size, parts);
+    AddProducts(values.data() + done, ring_bits, r.data(), size, parts);
   }
-  value_ = FieldAdd(value_, ValueOf(parts));
+  value_ = FieldAdd(value_, ValueOf(parts, ring_bits));
   crypto::WipeMemory(r.data(), sizeof(r));
 }
 
 void CheckTag::Add(size_t index, uint64_t offset, absl::Span<const uint64_t> values) {
-  crypto::CtrStream& stream = streams_[index];
+  std::array<uint64_t, kBlock> r;
+  crypto::CtrStream& stream = vectors_[index].stream;
   stream.Seek(offset * sizeof(uint64_t));
-  for (const uint64_t value : values) {
-    uint64_t r = 0;
-    stream.Fill(reinterpret_cast<uint8_t*>(&r), sizeof(r));
-    value_ = FieldAdd(value_, FieldMul(Reduce(r & kFieldPrime), Reduce(value)));
+  for (size_t done = 0; done < values.size(); done += kBlock) {
+    const size_t size = std::min(kBlock, values.size() - done);
+    stream.Fill(reinterpret_cast<uint8_t*>(r.data()), size * sizeof(uint64_t));
+    for (size_t i = 0; i < size; ++i) {
+      const uint64_t x = values[done + i];
+      const bool negative = static_cast<int64_t>(x) < 0;
+      const uint64_t product = FieldMul(ModuloPrime(r[i] & kFieldPrime), ModuloPrime(negative ? uint64_t{0} - x : x));
+      value_ = negative ? FieldSub(value_, product) : FieldAdd(value_, product);
+    }
   }
+  crypto::WipeMemory(r.data(), sizeof(r));
 }
 
 }  // namespace cloister::secagg

@@ -39,14 +39,18 @@ class CheckTag {
  public:
   CheckTag(const crypto::SecretBytes& seed, const std::vector<VectorSpec>& vectors);
 
-  // Elements [offset, offset + values.size()) of vector `index`, which the caller has checked to exist. Those of Z_2^32
-  // count as signed, so that a sum that does not overflow has the sum of the tags.
+  // Elements [offset, offset + values.size()) of vector `index`, which the caller has checked to exist. They count as
+  // signed, so that a sum that does not overflow has the sum of the tags.
   void Add(size_t index, uint64_t offset, absl::Span<const uint32_t> values);
   void Add(size_t index, uint64_t offset, absl::Span<const uint64_t> values);
   uint64_t value() const { return value_; }
 
  private:
-  std::vector<crypto::CtrStream> streams_;  // r by vector, 8 bytes an element
+  struct Randomness {
+    crypto::CtrStream stream;  // r, 8 bytes an element
+    int ring_bits;
+  };
+  std::vector<Randomness> vectors_;
   uint64_t value_ = 0;
 };
 

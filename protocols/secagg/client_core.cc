@@ -124,7 +124,9 @@ absl::StatusOr<Masks> MakeMasks(const SumParams& params, const Shared& state, co
     const uint64_t of_pair = TagMask(PairMaskKey(ctx2, shared, site, member.site, kCheckVector));
     masks.of_tag = AddsPairMask(site, member.site) ? FieldAdd(masks.of_tag, of_pair) : FieldSub(masks.of_tag, of_pair);
   }
-  for (const std::vector<MaskKey>& of_vector : keys) masks.streams.push_back(MaskStreams::Create(of_vector));
+  for (size_t i = 0; i < keys.size(); ++i) {
+    masks.streams.push_back(MaskStreams::Create(keys[i], params.vectors[i].ring_bits));
+  }
   return masks;
 }
 

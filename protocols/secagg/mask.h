@@ -1,7 +1,7 @@
 #pragma once
 // SPDX-License-Identifier: Apache-2.0
-// Masks: AES-128-CTR keystreams read as little-endian elements of Z_2^32 or Z_2^64 and added to or taken from a vector,
-// all streams per 8 KiB block so that the block stays in the nearest cache.
+// Masks: AES-128-CTR keystreams read as packed elements of a ring (ring.h) and added to or taken from a vector, all
+// streams per 8 KiB block so that the block stays in the nearest cache.
 
 #include <absl/types/span.h>
 
@@ -32,9 +32,9 @@ inline bool AddsPairMask(const SiteId& site, const SiteId& other) {
 // Several keystreams over one vector, applied together. Move-only, not thread-safe.
 class MaskStreams {
  public:
-  static MaskStreams Create(const std::vector<MaskKey>& keys);
+  static MaskStreams Create(const std::vector<MaskKey>& keys, int ring_bits);
 
-  // values[i] += sum of +-stream[offset + i], modulo 2^32 or 2^64.
+  // values[i] += sum of +-stream[offset + i], modulo 2^ring_bits; the type is the one that holds elements of this ring.
   void Apply(uint64_t offset, absl::Span<uint32_t> values);
   void Apply(uint64_t offset, absl::Span<uint64_t> values);
   size_t size() const { return streams_.size(); }
@@ -45,13 +45,16 @@ class MaskStreams {
     bool add;
   };
   template <typename T>
-  void ApplyElements(uint64_t offset, absl::Span<T> values);
+  void ApplyWhole(uint64_t offset, absl::Span<T> values);
+  void ApplyPacked(uint64_t offset, absl::Span<uint32_t> values);
 
   std::vector<Signed> streams_;
+  int ring_bits_ = 32;
 };
 
-// INVALID_ARGUMENT: vector `index` does not exist, is not of `ring_bits`, or has no elements [offset, offset + count).
+// INVALID_ARGUMENT: vector `index` does not exist, its elements are not held in `held_bits`, or it has no elements
+// [offset, offset + count).
 absl::Status CheckRange(const std::vector<VectorSpec>& vectors, size_t index, uint64_t offset, uint64_t count,
-                        int ring_bits);
+                        int held_bits);
 
 }  // namespace cloister::secagg

@@ -9,6 +9,7 @@
 #include "protocols/crypto/ctr_stream.h"
 #include "protocols/crypto/hash.h"
 #include "protocols/secagg/neighbourhoods.h"
+#include "protocols/secagg/ring.h"
 
 namespace cloister::secagg {
 namespace {
@@ -26,11 +27,11 @@ absl::Status CheckVectors(const std::vector<VectorSpec>& vectors) {
     if (!names.insert(vector.name).second) {
       return absl::InvalidArgumentError(fmt::format("two vectors are called {}", vector.name));
     }
-    if (vector.ring_bits != 32 && vector.ring_bits != 64) {
+    if (!IsRing(vector.ring_bits)) {
       return absl::InvalidArgumentError(
-          fmt::format("vector {}: ring of {} bits, not 32 or 64", vector.name, vector.ring_bits));
+          fmt::format("vector {}: ring of {} bits, not 16, 24, 32 or 64", vector.name, vector.ring_bits));
     }
-    const uint64_t limit = crypto::CtrStream::kMaxBytes / static_cast<uint64_t>(vector.ring_bits / 8);
+    const uint64_t limit = crypto::CtrStream::kMaxBytes / ElementBytes(vector.ring_bits);
     if (vector.length < 1 || vector.length > limit) {
       return absl::InvalidArgumentError(
           fmt::format("vector {}: {} elements, not 1 to {}", vector.name, vector.length, limit));

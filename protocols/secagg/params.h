@@ -23,7 +23,7 @@ inline constexpr int kMaximumSites = 4096;    // on a sparse graph
 struct VectorSpec {
   std::string name;     // an identifier, unique in the sum: part of the mask keys
   uint64_t length = 0;  // at least 1; a keystream holds 64 GiB
-  int ring_bits = 32;   // 32 or 64
+  int ring_bits = 32;   // 16, 24, 32 or 64: secagg/ring.h
 
   friend bool operator==(const VectorSpec& a, const VectorSpec& b) {
     return a.name == b.name && a.length == b.length && a.ring_bits == b.ring_bits;

@@ -17,7 +17,8 @@ class Unmasker {
   Unmasker(std::vector<VectorSpec> vectors, std::vector<std::vector<MaskKey>> keys);
 
   // Turns elements [offset, offset + values.size()) of the masked sum of vector `index` into the true sum, in place.
-  // Each element once. Thread-safe. INVALID_ARGUMENT: no such range, or a vector of the other ring.
+  // Each element once. Thread-safe. INVALID_ARGUMENT: no such range, or a vector whose
+  // elements the type does not hold.
   absl::Status Apply(size_t index, uint64_t offset, absl::Span<uint32_t> values) const;
   absl::Status Apply(size_t index, uint64_t offset, absl::Span<uint64_t> values) const;
 

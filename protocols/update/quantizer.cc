@@ -24,33 +24,8 @@ constexpr int kFractionBits = 20;
 constexpr double kFractionUnit = 1 << kFractionBits;
 constexpr size_t kBlock = 2048;  // elements whose random words stay in the first-level cache
 
-constexpr double kMinClip = 1e-30;
-constexpr double kMaxClip = 1e30;
-
-uint64_t HalfRing(uint32_t ring_bits) {
-  return uint64_t{1} << (ring_bits - 1);
-}
-uint32_t RingMask(uint32_t ring_bits) {
+uint32_t NarrowMask(uint32_t ring_bits) {
   return static_cast<uint32_t>((uint64_t{1} << ring_bits) - 1);
-}
-
-// sites * ceil(scale * clip) + slack < 2^(ring_bits - 1)?
-bool Fits(const QuantPlan& plan) {
-  const uint64_t half = HalfRing(plan.ring_bits);
-  const double largest = std::ceil(plan.scale * plan.clip);
-  if (!(largest < static_cast<double>(half)) || plan.slack >= half) return false;
-  return plan.sites * static_cast<uint64_t>(largest) + plan.slack < half;
-}
-
-absl::Status CheckFields(const QuantPlan& plan) {
-  if (plan.ring_bits != 16 && plan.ring_bits != 24 && plan.ring_bits != 32) {
-    return absl::InvalidArgumentError(fmt::format("a ring of {} bits; allowed are 16, 24 and 32", plan.ring_bits));
-  }
-  if (!(plan.clip >= kMinClip && plan.clip <= kMaxClip)) {
-    return absl::InvalidArgumentError(fmt::format("clip {}; it must be in [1e-30, 1e30]", plan.clip));
-  }
-  if (plan.sites == 0) return absl::InvalidArgumentError("a plan for no sites");
-  return absl::OkStatus();
 }
 
 uint32_t Bits(float value) {
@@ -73,97 +48,111 @@ bool AllFinite(const float* a, const float* b, size_t size) {
 struct Rounding {
   double shrink;
   double clip;
-  double factor;  // omega * scale * 2^20
-  uint32_t mask;
+  double factor;  // omega * scale
+  uint32_t ring_bits;
 };
 
-// residue = floor(x + u), where x = factor * clip(shrink * (local - global)) / 2^20 and u is uniform on [0, 1) in steps
-// of 2^-20. Adding 1.5 * 2^52 leaves x in fixed point in the low bits of the mantissa; bit 51 is the constant's own.
+// residue = floor(x + u), where x = factor * clip(shrink * (local - global)) and u is uniform on [0, 1) in steps of
+// 2^-20. Adding 1.5 * 2^52 leaves x in fixed point in the low bits of the mantissa; bit 51 is the constant's own.
 CLOISTER_CLONES
 void RoundBlock(const Rounding& rounding, const float* local, const float* global, const uint32_t* words,
                 uint32_t* residues, size_t size) {
   constexpr double kMagic = 0x1.8p52;
   const Rounding r = rounding;
+  const double factor = r.factor * kFractionUnit;
+  const uint32_t mask = NarrowMask(r.ring_bits);
   for (size_t i = 0; i < size; ++i) {
     double delta = r.shrink * (static_cast<double>(local[i]) - static_cast<double>(global[i]));
     delta = delta < -r.clip ? -r.clip : delta;
     delta = delta > r.clip ? r.clip : delta;
-    const double shifted = r.factor * delta + kMagic;
+    const double shifted = factor * delta + kMagic;
     uint64_t bits;
     std::memcpy(&bits, &shifted, sizeof bits);
     bits += words[i] >> (32 - kFractionBits);
-    residues[i] = (static_cast<uint32_t>(bits >> kFractionBits) ^ 0x80000000u) & r.mask;
+    residues[i] = (static_cast<uint32_t>(bits >> kFractionBits) ^ 0x80000000u) & mask;
+  }
+}
+
+// The same where x has more bits than the trick has room for: up when the fraction, exact in a double, exceeds u, which
+// lies in the middle of one of 2^32 intervals.
+CLOISTER_CLONES
+void RoundBlock(const Rounding& rounding, const float* local, const float* global, const uint32_t* words,
+                uint64_t* residues, size_t size) {
+  const Rounding r = rounding;
+  for (size_t i = 0; i < size; ++i) {
+    double delta = r.shrink * (static_cast<double>(local[i]) - static_cast<double>(global[i]));
+    delta = delta < -r.clip ? -r.clip : delta;
+    delta = delta > r.clip ? r.clip : delta;
+    const double x = r.factor * delta;
+    const double below = std::floor(x);
+    const double u = (static_cast<double>(words[i]) + 0.5) * 0x1p-32;
+    residues[i] = static_cast<uint64_t>(static_cast<int64_t>(below) + (u < x - below ? 1 : 0));
   }
 }
 
 CLOISTER_CLONES
-void DivideBlock(const uint32_t* sum, double divisor, int shift, float* mean, size_t size) {
-  for (size_t i = 0; i < size; ++i) {
-    const int32_t value = static_cast<int32_t>(sum[i] << shift) >> shift;  // sign extension from ring_bits
-    mean[i] = static_cast<float>(static_cast<double>(value) / divisor);
-  }
+void DivideBlock(const int64_t* sum, double divisor, float* mean, size_t size) {
+  for (size_t i = 0; i < size; ++i) mean[i] = static_cast<float>(static_cast<double>(sum[i]) / divisor);
+}
+
+// Is one of them outside [-limit, limit)?
+CLOISTER_CLONES
+bool LeavesRing(const int64_t* sum, size_t size, uint64_t limit) {
+  uint64_t outside = 0;
+  for (size_t i = 0; i < size; ++i)
+    outside |= static_cast<uint64_t>(static_cast<uint64_t>(sum[i]) + limit >= 2 * limit);
+  return outside != 0;
 }
 
 }  // namespace
 
-absl::StatusOr<QuantPlan> QuantPlan::Choose(uint32_t sites, double clip, uint32_t ring_bits, uint64_t slack) {
-  QuantPlan plan;
-  plan.ring_bits = ring_bits;
-  plan.clip = clip;
-  plan.sites = sites;
-  plan.slack = slack;
-  CLOISTER_RETURN_IF_ERROR(CheckFields(plan));
-  // scale * clip < 2^31 and clip >= 1e-30 bound the exponent from above.
-  for (int exponent = 131; exponent >= -131; --exponent) {
-    plan.scale = std::ldexp(1.0, exponent);
-    if (plan.scale * clip < 1) break;
-    if (Fits(plan)) return plan;
-  }
-  return absl::FailedPreconditionError(
-      fmt::format("{} sites and a slack of {} need a ring of more than {} bits", sites, slack, ring_bits));
-}
-
-absl::Status QuantPlan::Check() const {
-  CLOISTER_RETURN_IF_ERROR(CheckFields(*this));
-  int exponent = 0;
-  if (!std::isfinite(scale) || scale <= 0 || std::frexp(scale, &exponent) != 0.5) {
-    return absl::InvalidArgumentError(fmt::format("scale {} is not a power of two", scale));
-  }
-  if (Fits(*this)) return absl::OkStatus();
-  return absl::FailedPreconditionError(fmt::format(
-      "the sum of {} sites at scale {} and clip {} can leave a ring of {} bits", sites, scale, clip, ring_bits));
-}
-
-UpdateQuantizer::UpdateQuantizer(const QuantPlan& plan, Weight weight, absl::Span<const float> local,
+UpdateQuantizer::UpdateQuantizer(QuantMap map, Weight weight, absl::Span<const float> local,
                                  absl::Span<const float> global, RoundingWords words, double shrink)
-    : plan_(plan),
+    : map_(std::move(map)),
       shrink_(shrink),
-      factor_(weight.omega() * plan.scale * kFractionUnit),
+      omega_(weight.omega()),
       local_(local),
       global_(global),
       words_(std::move(words)) {}
 
-absl::StatusOr<UpdateQuantizer> UpdateQuantizer::Create(const QuantPlan& plan, Weight weight,
-                                                        absl::Span<const float> local, absl::Span<const float> global,
-                                                        RoundingWords words, double shrink) {
-  CLOISTER_RETURN_IF_ERROR(plan.Check());
+absl::StatusOr<UpdateQuantizer> UpdateQuantizer::Create(QuantMap map, Weight weight, absl::Span<const float> local,
+                                                        absl::Span<const float> global, RoundingWords words,
+                                                        double shrink) {
+  CLOISTER_RETURN_IF_ERROR(map.Check());
   if (local.size() != global.size()) {
     return absl::InvalidArgumentError(
         fmt::format("the local model has {} parameters, the global one {}", local.size(), global.size()));
   }
+  if (map.segments().back().end < local.size()) {
+    return absl::InvalidArgumentError(
+        fmt::format("clips for {} parameters of {}", map.segments().back().end, local.size()));
+  }
   if (!(shrink > 0 && shrink <= 1)) return absl::InvalidArgumentError("the clip factor is not in (0, 1]");
-  return UpdateQuantizer(plan, weight, local, global, std::move(words), shrink);
+  return UpdateQuantizer(std::move(map), weight, local, global, std::move(words), shrink);
 }
 
 absl::Status UpdateQuantizer::Read(uint64_t first, absl::Span<uint32_t> residues) const {
+  return ReadElements(first, residues);
+}
+
+absl::Status UpdateQuantizer::Read(uint64_t first, absl::Span<uint64_t> residues) const {
+  return ReadElements(first, residues);
+}
+
+template <typename T>
+absl::Status UpdateQuantizer::ReadElements(uint64_t first, absl::Span<T> residues) const {
   if (first > size() || residues.size() > size() - first) {
     return absl::InvalidArgumentError(
         fmt::format("elements [{}, +{}) of an update of {}", first, residues.size(), size()));
   }
-  const Rounding rounding{shrink_, plan_.clip, factor_, RingMask(plan_.ring_bits)};
+  if ((map_.ring_bits() == 64) != (sizeof(T) == 8)) {
+    return absl::InvalidArgumentError(
+        fmt::format("{} bits do not hold an element of {}", 8 * sizeof(T), map_.ring_bits()));
+  }
   uint32_t words[kBlock];
   while (!residues.empty()) {
-    const size_t size = std::min(kBlock, residues.size());
+    const QuantMap::Segment& segment = map_.At(first);
+    const size_t size = static_cast<size_t>(std::min<uint64_t>({kBlock, residues.size(), segment.end - first}));
     const float* local = local_.data() + first;
     const float* global = global_.data() + first;
     if (!AllFinite(local, global, size)) {
@@ -173,30 +162,37 @@ absl::Status UpdateQuantizer::Read(uint64_t first, absl::Span<uint32_t> residues
                                                     std::isfinite(local[i]) ? "global" : "local"));
     }
     CLOISTER_RETURN_IF_ERROR(words_(first, absl::MakeSpan(words, size)));
-    RoundBlock(rounding, local, global, words, residues.data(), size);
+    const QuantPlan& plan = segment.plan;
+    RoundBlock({shrink_, plan.clip, omega_ * plan.scale, plan.ring_bits}, local, global, words, residues.data(), size);
     residues.remove_prefix(size);
     first += size;
   }
   return absl::OkStatus();
 }
 
-absl::Status DequantizeMean(const QuantPlan& plan, absl::Span<const uint32_t> sum, double sum_of_omega,
+absl::Status DequantizeMean(const QuantMap& map, uint64_t first, absl::Span<const int64_t> sum, double sum_of_omega,
                             absl::Span<float> mean) {
-  CLOISTER_RETURN_IF_ERROR(plan.Check());
-  if (sum.size() != mean.size()) {
-    return absl::InvalidArgumentError(fmt::format("{} residues for {} means", sum.size(), mean.size()));
-  }
-  if (!(sum_of_omega > 0 && sum_of_omega <= plan.sites)) {
+  CLOISTER_RETURN_IF_ERROR(map.Check());
+  if (sum.size() != mean.size() || first > map.segments().back().end ||
+      sum.size() > map.segments().back().end - first) {
     return absl::InvalidArgumentError(
-        fmt::format("the weights sum to {}; with {} sites that is impossible", sum_of_omega, plan.sites));
+        fmt::format("{} sums from element {} on for {} means", sum.size(), first, mean.size()));
   }
-  const uint32_t mask = RingMask(plan.ring_bits);
-  uint32_t outside = 0;
-  for (const uint32_t residue : sum) outside |= residue & ~mask;
-  if (outside != 0) {
-    return absl::InvalidArgumentError(fmt::format("a residue does not fit a ring of {} bits", plan.ring_bits));
+  if (!(sum_of_omega > 0 && sum_of_omega <= map.sites())) {
+    return absl::InvalidArgumentError(
+        fmt::format("the weights sum to {}; with {} sites that is impossible", sum_of_omega, map.sites()));
   }
-  DivideBlock(sum.data(), plan.scale * sum_of_omega, static_cast<int>(32 - plan.ring_bits), mean.data(), sum.size());
+  if (map.ring_bits() < 64 && LeavesRing(sum.data(), sum.size(), uint64_t{1} << (map.ring_bits() - 1))) {
+    return absl::InvalidArgumentError(fmt::format("a sum does not fit a ring of {} bits", map.ring_bits()));
+  }
+  while (!sum.empty()) {
+    const QuantMap::Segment& segment = map.At(first);
+    const size_t size = static_cast<size_t>(std::min<uint64_t>(sum.size(), segment.end - first));
+    DivideBlock(sum.data(), segment.plan.scale * sum_of_omega, mean.data(), size);
+    sum.remove_prefix(size);
+    mean.remove_prefix(size);
+    first += size;
+  }
   return absl::OkStatus();
 }
 

@@ -461,7 +461,7 @@ absl::Status ExperimentRunner::RunMask(const AcceptedExperiment& experiment, con
       return absl::OkStatus();
     }
     contents = [counters = *counters]() -> absl::StatusOr<std::vector<VectorContent>> {
-      return std::vector<VectorContent>{{nullptr, counters}};
+      return std::vector<VectorContent>{CountersContent(counters)};
     };
   }
   const absl::StatusOr<std::vector<SumVectorRow>> vectors = sum.session->WriteVectors(contents, stop);

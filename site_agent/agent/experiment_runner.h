@@ -12,6 +12,7 @@
 
 #include "protocols/plan/sums.h"
 #include "protocols/update/model_state.h"
+#include "protocols/update/quantizer.h"
 #include "site_agent/agent/accepted_experiment.h"
 #include "site_agent/agent/offer_desk.h"
 #include "site_agent/agent/sum_session.h"

@@ -61,7 +61,7 @@ absl::StatusOr<std::optional<std::filesystem::path>> ModelChain::Make(const Owne
     CLOISTER_ASSIGN_OR_RETURN(const std::filesystem::path parent,
                               models_->Fetch(origin.parent, owner.most_model_bytes, stop));
     CLOISTER_ASSIGN_OR_RETURN(const update::MappedModel global, update::MappedModel::Open(parent));
-    CLOISTER_RETURN_IF_ERROR(plan::WriteNextModel(next, owner.plan, global, result.Values32(0), result.Values64(1)));
+    CLOISTER_RETURN_IF_ERROR(plan::WriteNextModel(next, owner.plan, global, result.Values(0), result.Values64(1)));
   }
   CLOISTER_ASSIGN_OR_RETURN(const Digest made, models_->blobs().PutFile(next, storage::BlobStore::Take::kMove));
   if (made != model.blob) {

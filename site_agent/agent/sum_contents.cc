@@ -8,6 +8,7 @@
 #include "protocols/crypto/hash.h"
 #include "protocols/crypto/hkdf.h"
 #include "protocols/crypto/seeded_stream.h"
+#include "protocols/plan/quantization.h"
 #include "protocols/privacy/clipping.h"
 #include "protocols/update/weight.h"
 #include "site_agent/agent/experiment_runner.h"
@@ -47,7 +48,7 @@ absl::StatusOr<std::vector<VectorContent>> ExperimentRunner::TrainingContents(co
     failure_ = wire::FailureReason::kModelInvalid;
     return absl::InternalError("the worker trained a model of another layout");
   }
-  CLOISTER_ASSIGN_OR_RETURN(const update::QuantPlan quantizer, plan::QuantizerOf(experiment.plan));
+  CLOISTER_ASSIGN_OR_RETURN(update::QuantMap quantizer, plan::QuantizerOf(experiment.plan, global_->layout()));
   CLOISTER_ASSIGN_OR_RETURN(const update::Weight weight,
                             update::Weight::FromSamples(local.samples, experiment.plan.privacy.weight_cap));
   double shrink = 1;
@@ -59,7 +60,7 @@ absl::StatusOr<std::vector<VectorContent>> ExperimentRunner::TrainingContents(co
   }
   CLOISTER_ASSIGN_OR_RETURN(
       update::UpdateQuantizer made,
-      update::UpdateQuantizer::Create(quantizer, weight, local_->values(), global_->values(),
+      update::UpdateQuantizer::Create(std::move(quantizer), weight, local_->values(), global_->values(),
                                       RoundingStream(*site_->site_secret, experiment.plan_digest, step.round,
                                                      step.models[0].blob, crypto::Sha256(local_->file())),
                                       shrink));
@@ -70,14 +71,15 @@ absl::StatusOr<std::vector<VectorContent>> ExperimentRunner::TrainingContents(co
   counters.loss_sum = local.loss_sum;
   counters.batches = local.batches;
   std::vector<VectorContent> contents(2);
-  contents[0].residues = [this](uint64_t first, absl::Span<uint32_t> residues) {
+  const auto read = [this](uint64_t first, auto residues) {
     const absl::Status status = quantizer_->Read(first, residues);
     if (!status.ok()) {
       failure_ = wire::FailureReason::kNotFinite;
     }
     return status;
   };
-  contents[1].counters = plan::EncodeTrainCounters(counters);
+  contents[0] = {read, read};
+  contents[1] = CountersContent(plan::EncodeTrainCounters(counters));
   return contents;
 }
 

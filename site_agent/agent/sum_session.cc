@@ -5,16 +5,21 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "protocols/base/descriptor.h"
 #include "protocols/base/file.h"
 #include "protocols/crypto/hash.h"
+#include "protocols/secagg/ring.h"
 
 namespace cloister::site {
 namespace {
 
 constexpr size_t kFrameBytes = size_t{1} << 20;
 
-// Writes little-endian elements and hashes them on the way.
+}  // namespace
+
+// Writes packed elements and hashes them on the way.
 class SpoolFile {
  public:
   static absl::StatusOr<SpoolFile> Create(const std::filesystem::path& path) {
@@ -47,12 +52,16 @@ class SpoolFile {
   crypto::Sha256Stream sha_;
 };
 
-template <typename T>
-ByteView BytesOf(const std::vector<T>& values) {
-  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
+VectorContent CountersContent(std::vector<uint64_t> counters) {
+  const auto read = [counters = std::move(counters)](uint64_t first, absl::Span<uint64_t> values) -> absl::Status {
+    if (first + values.size() > counters.size()) {
+      return absl::InternalError(fmt::format("there are {} counters, not {}", counters.size(), first + values.size()));
+    }
+    std::copy_n(counters.begin() + static_cast<std::ptrdiff_t>(first), values.size(), values.begin());
+    return absl::OkStatus();
+  };
+  return {nullptr, read};
 }
-
-}  // namespace
 
 absl::StatusOr<std::unique_ptr<SumSession>> SumSession::Open(SumTable* table, SumKey key, secagg::ClientInputs inputs,
                                                              const Digest& model, std::filesystem::path spool) {
@@ -108,6 +117,35 @@ absl::Status SumSession::CommitTo(const std::vector<SumVectorRow>& vectors) {
   return absl::OkStatus();
 }
 
+template <typename T>
+absl::Status SumSession::MaskInto(SpoolFile& file, size_t index,
+                                  const std::function<absl::Status(uint64_t, absl::Span<T>)>& content,
+                                  const transport::StopSource& stop) {
+  const secagg::VectorSpec& spec = session_.params().vectors[index];
+  if (content == nullptr) {
+    return absl::InternalError(fmt::format("nothing of {} bits to add to vector {}", spec.ring_bits, spec.name));
+  }
+  const uint64_t width = secagg::ElementBytes(spec.ring_bits);
+  std::vector<T> frame;
+  Bytes packed;
+  for (uint64_t first = 0; first < spec.length; first += frame.size()) {
+    if (stop.stopped()) {
+      return absl::CancelledError("stopped while masking");
+    }
+    frame.resize(std::min<uint64_t>(kFrameBytes / width, spec.length - first));
+    CLOISTER_RETURN_IF_ERROR(content(first, absl::MakeSpan(frame)));
+    CLOISTER_RETURN_IF_ERROR(session_.Mask(index, first, absl::MakeSpan(frame)));
+    if (width == sizeof(T)) {
+      CLOISTER_RETURN_IF_ERROR(file.Write({reinterpret_cast<const char*>(frame.data()), frame.size() * width}));
+      continue;
+    }
+    packed.resize(frame.size() * width);
+    secagg::Pack(absl::MakeConstSpan(frame), spec.ring_bits, packed.data());
+    CLOISTER_RETURN_IF_ERROR(file.Write(packed));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<SumVectorRow> SumSession::Spool(size_t index, const VectorContent& content,
                                                const transport::StopSource& stop) {
   const secagg::VectorSpec& spec = session_.params().vectors[index];
@@ -117,26 +155,8 @@ absl::StatusOr<SumVectorRow> SumSession::Spool(size_t index, const VectorContent
   CLOISTER_ASSIGN_OR_RETURN(SpoolFile file,
                             SpoolFile::Create(spool_ / fmt::format("{}-{}-{}-{}-{}.masked", key_.job.value(), key_.kind,
                                                                    key_.round, key_.attempt, spec.name)));
-  if (spec.ring_bits == 64) {
-    if (content.counters.size() != spec.length) {
-      return absl::InternalError(
-          fmt::format("vector {} has {} elements, not {}", spec.name, content.counters.size(), spec.length));
-    }
-    std::vector<uint64_t> values = content.counters;
-    CLOISTER_RETURN_IF_ERROR(session_.Mask(index, 0, absl::MakeSpan(values)));
-    CLOISTER_RETURN_IF_ERROR(file.Write(BytesOf(values)));
-  } else {
-    std::vector<uint32_t> frame;
-    for (uint64_t first = 0; first < spec.length; first += frame.size()) {
-      if (stop.stopped()) {
-        return absl::CancelledError("stopped while masking");
-      }
-      frame.resize(std::min<uint64_t>(kFrameBytes / sizeof(uint32_t), spec.length - first));
-      CLOISTER_RETURN_IF_ERROR(content.residues(first, absl::MakeSpan(frame)));
-      CLOISTER_RETURN_IF_ERROR(session_.Mask(index, first, absl::MakeSpan(frame)));
-      CLOISTER_RETURN_IF_ERROR(file.Write(BytesOf(frame)));
-    }
-  }
+  CLOISTER_RETURN_IF_ERROR(secagg::HeldBits(spec.ring_bits) == 64 ? MaskInto(file, index, content.wide, stop)
+                                                                  : MaskInto(file, index, content.narrow, stop));
   CLOISTER_RETURN_IF_ERROR(file.Finish(row));
   return row;
 }

@@ -17,11 +17,16 @@
 
 namespace cloister::site {
 
-// What this site adds to one vector, before masking.
+class SpoolFile;
+
+// What this site adds to one vector, before masking: the function whose type holds its elements gives those from
+// `first` on.
 struct VectorContent {
-  std::function<absl::Status(uint64_t first, absl::Span<uint32_t> residues)> residues;  // a vector of Z_2^32
-  std::vector<uint64_t> counters;                                                       // or a vector of Z_2^64
+  std::function<absl::Status(uint64_t first, absl::Span<uint32_t> residues)> narrow;  // 16, 24 or 32 bits
+  std::function<absl::Status(uint64_t first, absl::Span<uint64_t> residues)> wide;    // 64 bits
 };
+// INTERNAL when read: the vector has another length.
+VectorContent CountersContent(std::vector<uint64_t> counters);
 
 class SumSession {
  public:
@@ -49,6 +54,10 @@ class SumSession {
   absl::Status Store(wire::SumPhase phase, const secagg::ClientStep& step, const std::vector<SumVectorRow>& vectors);
   absl::Status CommitTo(const std::vector<SumVectorRow>& vectors);
   absl::StatusOr<SumVectorRow> Spool(size_t index, const VectorContent& content, const transport::StopSource& stop);
+  template <typename T>
+  absl::Status MaskInto(SpoolFile& file, size_t index,
+                        const std::function<absl::Status(uint64_t, absl::Span<T>)>& content,
+                        const transport::StopSource& stop);
 
   SumTable* table_;
   SumKey key_;

@@ -63,7 +63,7 @@ void CopyBound(State& state) {  // one read and one write of memory
 // ---- the work ----
 
 void SiteMask(State& state, size_t sites, uint64_t parameters) {
-  secagg::MaskStreams streams = secagg::MaskStreams::Create(RandomKeys(sites));
+  secagg::MaskStreams streams = secagg::MaskStreams::Create(RandomKeys(sites), 32);
   std::vector<uint32_t> frame(kFrame);
   for (auto _ : state) {
     for (uint64_t first = 0; first < parameters; first += kFrame) {
@@ -139,7 +139,7 @@ void WholePass(State& state, const SitePass& pass) {
   for (auto _ : state) {
     const update::UpdateQuantizer quantizer = pass.Quantizer();
     secagg::CheckTag tag(pass.seed, pass.spec);
-    secagg::MaskStreams masks = secagg::MaskStreams::Create(pass.keys);
+    secagg::MaskStreams masks = secagg::MaskStreams::Create(pass.keys, 32);
     crypto::Sha256Stream hash;
     for (uint64_t first = 0; first < pass.local.size(); first += kFrame) {
       const absl::Span<uint32_t> part = absl::MakeSpan(frame).subspan(0, std::min(kFrame, pass.local.size() - first));

@@ -9,16 +9,10 @@
 namespace cloister::fuzz {
 namespace {
 
-template <typename Value>
-ByteView BytesOf(absl::Span<const Value> values) {
-  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(Value)};
-}
-
 std::vector<ByteView> ValuesOf(const plan::SumResult& result) {
   std::vector<ByteView> values;
   for (size_t i = 0; i < result.header().vectors.size(); ++i) {
-    const ByteView narrow = BytesOf(result.Values32(i));
-    values.push_back(narrow.empty() ? BytesOf(result.Values64(i)) : narrow);
+    values.push_back(result.Values(i).packed);
   }
   return values;
 }
@@ -55,7 +49,10 @@ std::vector<Bytes> Seeds() {
   header.vectors = {{"update", 3, 32}, {"counters", 2, 64}};
   const MemoryFile file("");
   Write(file.path(), header, {"uuuuuuuuuuuu", "0123456789abcdef"});
-  return {*ReadFile(file.path())};
+  Bytes seed = *ReadFile(file.path());
+  header.vectors[0].ring_bits = 24;
+  Write(file.path(), header, {"uuuuuuuuu", "0123456789abcdef"});
+  return {std::move(seed), *ReadFile(file.path())};
 }
 
 }  // namespace cloister::fuzz

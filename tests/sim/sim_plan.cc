@@ -27,7 +27,7 @@ task: toy
 model: {{architecture: resnet18, init: he_normal, seed: 7}}
 algorithm: {{name: fedavg, rounds: {}, optimizer: {{name: sgd, lr: 0.1}}, seed: 1}}
 sites: {{minimum: {}, maximum: {}, invitation: 1m, deadline: 1m}}
-privacy: {{secure_aggregation: required, clip: 2.0, weight_cap: 1000, minimum_cell: 10}}
+privacy: {{secure_aggregation: required, ring_bits: {}, clip: 2.0, weight_cap: 1000, minimum_cell: 10}}
 evaluation: {{histogram_bins: 20, split_seed: 1}}
 gates:
   - {{metric: auc, at_least: 0.6, statistic: lower_bound}}
@@ -46,7 +46,8 @@ ToyModel MakeToyModel() {
 }
 
 plan::Experiment MakePlan(const PlanOptions& options, const Digest& initial_model) {
-  const std::string text = fmt::format(kExperiment, options.rounds, options.minimum, options.maximum);
+  const std::string text =
+      fmt::format(kExperiment, options.rounds, options.minimum, options.maximum, options.ring_bits);
   plan::Experiment experiment =
       plan::ParseExperiment(text, "toy.yaml", [](const std::string&) -> absl::StatusOr<std::string> {
         return kTask;

@@ -19,6 +19,7 @@ struct PlanOptions {
   int rounds = 2;
   int minimum = 3;
   int maximum = 8;
+  int ring_bits = 32;
 };
 // Frozen: with the digest of `initial_model`. Deadlines are one minute.
 plan::Experiment MakePlan(const PlanOptions& options, const Digest& initial_model);

@@ -11,7 +11,11 @@
 #include "protocols/crypto/hash.h"
 #include "protocols/crypto/seeded_stream.h"
 #include "protocols/plan/documents.h"
+#include "protocols/plan/quantization.h"
+#include "protocols/secagg/ring.h"
 #include "protocols/update/model_state.h"
+#include "protocols/update/quantizer.h"
+#include "tests/sim/sim_plan.h"
 
 namespace cloister::sim {
 namespace {
@@ -97,11 +101,15 @@ PlainUpdate SimSite::Train(const plan::Experiment& experiment, uint32_t round, a
     stream.Fill(out.data(), 4 * out.size());
     return absl::OkStatus();
   };
-  const auto quantizer =
-      update::UpdateQuantizer::Create(plan::QuantizerOf(experiment).value(), weight, local, global, words).value();
+  const auto quantizer = update::UpdateQuantizer::Create(plan::QuantizerOf(experiment, MakeToyModel().layout).value(),
+                                                         weight, local, global, words)
+                             .value();
   PlainUpdate update;
-  update.residues.resize(global.size());
-  if (!quantizer.Read(0, absl::MakeSpan(update.residues)).ok()) {
+  const bool narrow = experiment.privacy.ring_bits < 64;
+  update.narrow.resize(narrow ? global.size() : 0);
+  update.wide.resize(narrow ? 0 : global.size());
+  if (!(narrow ? quantizer.Read(0, absl::MakeSpan(update.narrow)) : quantizer.Read(0, absl::MakeSpan(update.wide)))
+           .ok()) {
     std::abort();  // the toy's numbers are finite
   }
   update.counters = {samples, weight.fixed(), static_cast<double>(samples) * 0.5 / round, samples / 16};
@@ -168,9 +176,17 @@ absl::StatusOr<Bytes> SimSite::MaskAndCommit(const wire::SumStep& step, storage:
                               update::ReadModelState(blobs.Path(step.models.at(0).blob)));
     PlainUpdate update = Train(*experiment_, step.round, global.values);
     counters = plan::EncodeTrainCounters(update.counters);
-    CLOISTER_RETURN_IF_ERROR(session_->Mask(0, 0, absl::MakeSpan(update.residues)));
-    commits.push_back({crypto::Sha256(BytesOf(update.residues)), update.residues.size()});
-    CLOISTER_ASSIGN_OR_RETURN(const Digest blob, blobs.Put(BytesOf(update.residues)));
+    const int ring_bits = experiment_->privacy.ring_bits;
+    Bytes packed(global.values.size() * secagg::ElementBytes(ring_bits), '\0');
+    if (ring_bits < 64) {
+      CLOISTER_RETURN_IF_ERROR(session_->Mask(0, 0, absl::MakeSpan(update.narrow)));
+      secagg::Pack(absl::MakeConstSpan(update.narrow), ring_bits, packed.data());
+    } else {
+      CLOISTER_RETURN_IF_ERROR(session_->Mask(0, 0, absl::MakeSpan(update.wide)));
+      secagg::Pack(absl::MakeConstSpan(update.wide), ring_bits, packed.data());
+    }
+    commits.push_back({crypto::Sha256(packed), global.values.size()});
+    CLOISTER_ASSIGN_OR_RETURN(const Digest blob, blobs.Put(packed));
     uploaded_.push_back(blob);
   } else {
     counters = Histograms(PlanModels(step.models), kind);

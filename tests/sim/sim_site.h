@@ -20,7 +20,8 @@ namespace cloister::sim {
 
 // What a site would add in a training round: the oracle of the simulation.
 struct PlainUpdate {
-  std::vector<uint32_t> residues;
+  std::vector<uint32_t> narrow;  // residues of up to 32 bits
+  std::vector<uint64_t> wide;    // of 64 bits
   plan::TrainCounters counters;
 };
 

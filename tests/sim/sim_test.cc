@@ -33,6 +33,20 @@ TEST(SimTest, FourSitesReachARelease) {
   EXPECT_EQ(world.BlobCount(), 9);
 }
 
+TEST(SimTest, EveryRingGivesTheOraclesModelWithASiteLost) {
+  for (const int bits : {16, 24, 64}) {
+    SCOPED_TRACE(bits);
+    WorldOptions options;
+    options.plan.ring_bits = bits;
+    options.lost_sites[2] = {1, wire::SumPhase::kMask};
+    World world(Consortium(), options);
+    world.Run();
+    ASSERT_EQ(world.phase(), wire::ExperimentPhase::kReleased) << world.job().machine().Message();
+    ASSERT_EQ(world.job().models().size(), 3);
+    ExpectOracle(world);
+  }
+}
+
 TEST(SimTest, TheSameSeedsGiveTheSameModelWhateverIsKilled) {
   WorldOptions calm;
   World first(Consortium(), calm);

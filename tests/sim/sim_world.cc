@@ -10,9 +10,11 @@
 #include "protocols/base/log.h"
 #include "protocols/crypto/hash.h"
 #include "protocols/plan/documents.h"
+#include "protocols/plan/quantization.h"
 #include "protocols/storage/audit_log.h"
 #include "protocols/update/aggregation.h"
 #include "protocols/update/model_state.h"
+#include "protocols/update/quantizer.h"
 
 namespace cloister::sim {
 namespace {
@@ -31,6 +33,11 @@ absl::Status Deliver(Job& job, const SiteId& site, const wire::SiteMessage& mess
     absl::Status operator()(const wire::ReleaseAnswer& m) { return job.TakeReleaseAnswer(site, m.state); }
   };
   return std::visit(Visitor{job, site}, message);
+}
+
+int64_t Signed(uint32_t residue, int bits) {
+  const int64_t value = residue;
+  return value >= int64_t{1} << (bits - 1) ? value - (int64_t{1} << bits) : value;
 }
 
 }  // namespace
@@ -236,7 +243,7 @@ Bytes World::Model(uint32_t index) const {
 Bytes World::Oracle(uint32_t index) const {
   const coordinator::ModelRecord& made = job_->models().at(index);
   const update::ModelState global = update::ParseModelState(Model(index - 1)).value();
-  std::vector<uint32_t> sum(global.values.size());
+  std::vector<int64_t> sum(global.values.size());
   uint64_t weight = 0;
   uint64_t samples = 0;
   for (const SimSite& site : sites_) {
@@ -245,15 +252,16 @@ Bytes World::Oracle(uint32_t index) const {
     }
     const PlainUpdate update = site.Train(experiment_, made.round, global.values);
     for (size_t i = 0; i < sum.size(); ++i) {
-      sum[i] += update.residues[i];
+      sum[i] += update.wide.empty() ? Signed(update.narrow[i], experiment_.privacy.ring_bits)
+                                    : static_cast<int64_t>(update.wide[i]);
     }
     weight += update.counters.weight;
     samples += update.counters.samples;
   }
   EXPECT_EQ(samples, made.samples);
   std::vector<float> next(sum.size());
-  EXPECT_TRUE(update::DequantizeMean(plan::QuantizerOf(experiment_).value(), sum, update::SumOfOmega(weight),
-                                     absl::MakeSpan(next))
+  EXPECT_TRUE(update::DequantizeMean(plan::QuantizerOf(experiment_, global.layout).value(), 0, sum,
+                                     update::SumOfOmega(weight), absl::MakeSpan(next))
                   .ok());
   EXPECT_TRUE(update::FedAvg(global.values, absl::MakeSpan(next)).ok());
   return update::EncodeModelState(global.layout, next).value();

@@ -9,6 +9,7 @@
 #include "protocols/base/file.h"
 #include "protocols/crypto/hash.h"
 #include "protocols/crypto/random.h"
+#include "protocols/secagg/ring.h"
 #include "tests/support/temp_dir.h"
 
 namespace cloister::coordinator {
@@ -19,13 +20,15 @@ ByteView BytesOf(const std::vector<T>& values) {
   return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
 }
 
-// Five survivors' files: three blocks and a bit of one vector, a few counters of the other.
-class SpooledSumTest : public ::testing::Test {
+// Five survivors' files: some blocks and a bit of one vector, a few counters of the other.
+class SpooledSumTest : public ::testing::TestWithParam<int> {
  protected:
   SpooledSumTest() {
     std::mt19937_64 random(7);
+    header_.vectors[0].ring_bits = GetParam();
     for (int site = 0; site < 5; ++site) {
       std::vector<uint32_t> update(kLength);
+      Bytes packed(kLength * secagg::ElementBytes(GetParam()), '\0');
       std::vector<uint64_t> counters(3);
       for (size_t i = 0; i < update.size(); ++i) {
         update[i] = static_cast<uint32_t>(random());
@@ -35,8 +38,9 @@ class SpooledSumTest : public ::testing::Test {
         counters[i] = random();
         counters_[i] += counters[i];
       }
+      secagg::Pack(absl::MakeConstSpan(update), GetParam(), packed.data());
       const std::filesystem::path path = folder_.path() / std::to_string(site);
-      EXPECT_TRUE(WriteFileAtomically(path.string() + "-update", BytesOf(update)).ok());
+      EXPECT_TRUE(WriteFileAtomically(path.string() + "-update", packed).ok());
       EXPECT_TRUE(WriteFileAtomically(path.string() + "-counters", BytesOf(counters)).ok());
       spooled_.push_back({path.string() + "-update", path.string() + "-counters"});
     }
@@ -44,8 +48,9 @@ class SpooledSumTest : public ::testing::Test {
     for (int stream = 0; stream < 7; ++stream) {
       for (auto& of_vector : keys) of_vector.push_back({crypto::RandomSecret(28), stream % 3 == 0});
     }
-    secagg::MaskStreams::Create(keys[0]).Apply(0, absl::MakeSpan(update_));
-    secagg::MaskStreams::Create(keys[1]).Apply(0, absl::MakeSpan(counters_));
+    secagg::Reduce(GetParam(), absl::MakeSpan(update_));
+    secagg::MaskStreams::Create(keys[0], GetParam()).Apply(0, absl::MakeSpan(update_));
+    secagg::MaskStreams::Create(keys[1], 64).Apply(0, absl::MakeSpan(counters_));
     unmasker_.emplace(header_.vectors, std::move(keys));
   }
   absl::Status Run(int threads) { return SumUp(spooled_, *unmasker_, header_, result_, threads); }
@@ -61,19 +66,23 @@ class SpooledSumTest : public ::testing::Test {
   std::vector<uint64_t> counters_ = std::vector<uint64_t>(3);
 };
 
-TEST_F(SpooledSumTest, IsTheSumOfTheFilesWithoutMasksWhateverTheThreads) {
+TEST_P(SpooledSumTest, IsTheSumOfTheFilesWithoutMasksWhateverTheThreads) {
   for (const int threads : {1, 2, 3, 16}) {
     ASSERT_TRUE(Run(threads).ok());
     const auto result = plan::SumResult::Open(result_);
     ASSERT_TRUE(result.ok()) << result.status();
-    EXPECT_TRUE(result->Values32(0) == absl::MakeConstSpan(update_)) << threads;
+    const secagg::RingView values = result->Values(0);
+    ASSERT_EQ(values.ring_bits, GetParam());
+    std::vector<uint32_t> sum(values.size());
+    secagg::Unpack(values.packed.data(), values.ring_bits, absl::MakeSpan(sum));
+    EXPECT_TRUE(sum == update_) << threads;
     EXPECT_TRUE(result->Values64(1) == absl::MakeConstSpan(counters_)) << threads;
     EXPECT_EQ(result->header().tag, 5u);
   }
 }
 
-TEST_F(SpooledSumTest, AFileThatIsGoneOrCutIsALossAndNothingElse) {
-  std::filesystem::resize_file(spooled_[3][0], 4 * kLength - 1);
+TEST_P(SpooledSumTest, AFileThatIsGoneOrCutIsALossAndNothingElse) {
+  std::filesystem::resize_file(spooled_[3][0], secagg::ElementBytes(GetParam()) * kLength - 1);
   EXPECT_EQ(Run(2).code(), absl::StatusCode::kDataLoss);
   std::filesystem::remove(spooled_[3][0]);
   const absl::Status gone = Run(2);
@@ -83,7 +92,7 @@ TEST_F(SpooledSumTest, AFileThatIsGoneOrCutIsALossAndNothingElse) {
   EXPECT_EQ(Run(2).code(), absl::StatusCode::kInternal);
 }
 
-TEST_F(SpooledSumTest, TroubleOfThisMachineIsNotTheSites) {
+TEST_P(SpooledSumTest, TroubleOfThisMachineIsNotTheSites) {
   result_ = folder_.path() / "no" / "such" / "folder";
   EXPECT_EQ(Run(2).code(), absl::StatusCode::kNotFound);
   std::filesystem::remove(spooled_[0][0]);
@@ -91,6 +100,8 @@ TEST_F(SpooledSumTest, TroubleOfThisMachineIsNotTheSites) {
   result_ = folder_.path() / "result";
   EXPECT_EQ(Run(2).code(), absl::StatusCode::kUnavailable);
 }
+
+INSTANTIATE_TEST_SUITE_P(Rings, SpooledSumTest, ::testing::Values(16, 24, 32));
 
 }  // namespace
 }  // namespace cloister::coordinator

@@ -75,6 +75,36 @@ TEST(ExperimentTest, APlanReadsBackAsItselfAndHasOneForm) {
   EXPECT_FALSE(ParsePlan(Replaced(document, "\"ring_bits\":32", "\"ring_bits\":32.0")).ok());
 }
 
+TEST(ExperimentTest, RingsAndClipsOfTensorsArePartOfThePlan) {
+  const auto with = [](const std::string& privacy) {
+    return Parse(Replaced(kExperiment, "sites:", "privacy: {" + privacy + "}\nsites:"));
+  };
+  for (const char* bits : {"16", "24", "32", "64"}) {
+    EXPECT_TRUE(with(std::string("ring_bits: ") + bits).ok()) << bits;
+  }
+  for (const char* bits : {"8", "17", "40", "48", "128", "-32", "32.5", "true"}) {
+    const absl::Status refused = with(std::string("ring_bits: ") + bits).status();
+    EXPECT_THAT(std::string(refused.message()), HasSubstr("'ring_bits'")) << bits;
+  }
+  const auto clips =
+      with(R"(ring_bits: 16, tensor_clips: [{tensor: "*.running_var", clip: 50}, {tensor: fc.*, clip: 0.1}])");
+  ASSERT_TRUE(clips.ok()) << clips.status();
+  ASSERT_EQ(clips->privacy.tensor_clips.size(), 2u);
+  EXPECT_EQ(clips->privacy.tensor_clips[1].tensor, "fc.*");
+  EXPECT_EQ(clips->privacy.tensor_clips[1].clip, 0.1);
+  const Bytes document = PlanDocument(*clips);
+  EXPECT_THAT(document,
+              HasSubstr(R"("tensor_clips":[{"clip":50.0,"tensor":"*.running_var"},{"clip":0.1,"tensor":"fc.*"}])"));
+  const auto again = ParsePlan(document);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(PlanDocument(*again), document);
+  EXPECT_EQ(PlanDocument(Parse(kExperiment).value()).find("tensor_clips"), std::string::npos);
+  EXPECT_THAT(std::string(with("tensor_clips: [{tensor: a, clip: 0}]").status().message()),
+              HasSubstr("'clip' must be"));
+  EXPECT_THAT(std::string(with("tensor_clips: [{clip: 1}]").status().message()), HasSubstr("'tensor' is missing"));
+  EXPECT_FALSE(with("tensor_clips: {tensor: a, clip: 1}").ok());
+}
+
 TEST(ExperimentTest, EveryTruncatedPlanIsRefused) {
   const Bytes document = PlanDocument(Parse(kExperiment).value());
   for (size_t size = 0; size < document.size(); ++size) EXPECT_FALSE(ParsePlan(document.substr(0, size)).ok()) << size;
@@ -86,7 +116,7 @@ TEST(ExperimentTest, ATypoIsShownWithLineColumnAndWhatIsAllowed) {
   };
   EXPECT_EQ(error("resnet18", "resnet81"),
             "e.yaml:4:23: 'architecture' cannot be 'resnet81' (did you mean 'resnet18'?); allowed: resnet18, resnet34, "
-            "unet_small, torchscript");
+            "unet_small, resnet18_gn, resnet34_gn, unet_small_gn, torchscript");
   EXPECT_THAT(error("rounds: 8", "round: 8"), HasSubstr("'rounds' is missing"));
   EXPECT_THAT(error("minimum: 3", "minimum: 2"), HasSubstr("'minimum' must be a whole number from 3 to 64"));
   EXPECT_THAT(error("task: chest_pneumonia", "task: chest"), HasSubstr("allowed: chest_pneumonia"));
@@ -105,6 +135,59 @@ TEST(ExperimentTest, WhatASitesWorkerWouldNotTakeIsNoPlan) {
   const auto longest = Parse(Replaced(kExperiment, "rounds: 8,", "rounds: 10000, local_epochs: 1000,"));
   ASSERT_TRUE(longest.ok()) << longest.status();
   EXPECT_EQ(longest->algorithm.baseline_epochs, 10'000);
+}
+
+constexpr char kPatientPrivacy[] =
+    "privacy: {differential_privacy: {unit: patient, noise_multiplier: 1.1, clip_norm: 1, delta: 1.0e-5, max_epsilon: "
+    "8}}\nsites:";
+
+TEST(ExperimentTest, DifferentialPrivacyIsPartOfThePlanOnlyWhereItIsAsked) {
+  const Experiment without = Parse(kExperiment).value();
+  EXPECT_FALSE(without.privacy.differential_privacy.has_value());
+  EXPECT_EQ(PlanDocument(without).find("differential_privacy"), std::string::npos);
+
+  const std::string text = Replaced(Replaced(kExperiment, "sites:", kPatientPrivacy), "resnet18", "resnet18_gn");
+  const auto with = Parse(text);
+  ASSERT_TRUE(with.ok()) << with.status();
+  ASSERT_TRUE(with->privacy.differential_privacy.has_value());
+  EXPECT_EQ(with->privacy.differential_privacy->unit, kPatientUnit);
+  EXPECT_EQ(with->privacy.differential_privacy->noise_multiplier, 1.1);
+  EXPECT_EQ(with->privacy.differential_privacy->clip_norm, 1);
+  EXPECT_EQ(with->privacy.differential_privacy->delta, 1e-5);
+  EXPECT_EQ(with->privacy.differential_privacy->max_epsilon, 8);
+  const Bytes document = PlanDocument(*with);
+  EXPECT_THAT(document, HasSubstr(R"("differential_privacy":{"clip_norm":1.0,"delta":1e-05,"max_epsilon":8.0,)"
+                                  R"("noise_multiplier":1.1,"unit":"patient"})"));
+  const auto again = ParsePlan(document);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(PlanDocument(*again), document);
+}
+
+TEST(ExperimentTest, DifferentialPrivacyWithANumberOutOfRangeOrMissingIsRefused) {
+  const std::string text = Replaced(Replaced(kExperiment, "sites:", kPatientPrivacy), "resnet18", "resnet18_gn");
+  const auto error = [&](const std::string& from, const std::string& to) {
+    return std::string(Parse(Replaced(text, from, to)).status().message());
+  };
+  EXPECT_THAT(error("unit: patient", "unit: image"), HasSubstr("'unit' cannot be 'image'; allowed: patient, site"));
+  EXPECT_THAT(error("unit: patient, ", ""), HasSubstr("'unit' is missing"));
+  EXPECT_THAT(error("noise_multiplier: 1.1", "noise_multiplier: 0"), HasSubstr("'noise_multiplier' must be"));
+  EXPECT_THAT(error("noise_multiplier: 1.1", "noise_multiplier: .nan"), HasSubstr("'noise_multiplier' must be"));
+  EXPECT_THAT(error("clip_norm: 1", "clip_norm: 0"), HasSubstr("'clip_norm' must be"));
+  EXPECT_THAT(error("clip_norm: 1", "clip_norm: .inf"), HasSubstr("'clip_norm' must be"));
+  EXPECT_THAT(error("delta: 1.0e-5", "delta: 0.5"), HasSubstr("'delta' must be"));
+  EXPECT_THAT(error("delta: 1.0e-5, ", ""), HasSubstr("'delta' is missing"));
+  EXPECT_THAT(error("max_epsilon: 8", "max_epsilon: 1000"), HasSubstr("'max_epsilon' must be"));
+  EXPECT_THAT(error("max_epsilon: 8", "max_epsilon: 8, epsilon: 3"), HasSubstr("epsilon"));
+}
+
+TEST(ExperimentTest, PatientsAreNotMixedByANormalisation) {
+  const std::string text = Replaced(kExperiment, "sites:", kPatientPrivacy);
+  EXPECT_THAT(std::string(Parse(text).status().message()), HasSubstr("write 'architecture: resnet18_gn'"));
+  EXPECT_THAT(std::string(Parse(Replaced(text, "resnet18", "torchscript")).status().message()),
+              HasSubstr("allowed: resnet18_gn, resnet34_gn, unet_small_gn"));
+  EXPECT_TRUE(Parse(Replaced(text, "resnet18", "unet_small_gn")).ok());
+  // The noise of a whole site does not ask what is inside its update.
+  EXPECT_TRUE(Parse(Replaced(text, "unit: patient", "unit: site")).ok());
 }
 
 TEST(ExperimentTest, WithoutAGateThereIsNoExperiment) {

@@ -51,10 +51,11 @@ TEST_F(SumResultTest, SaysWhatWasWritten) {
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->header().ctx2, check_.ctx2);
   EXPECT_EQ(result->header().vectors, vectors_);
-  EXPECT_THAT(result->Values32(0), ::testing::ElementsAreArray(update_));
+  EXPECT_EQ(result->Values(0).ring_bits, 32);
+  EXPECT_EQ(result->Values(0).packed, ByteView(reinterpret_cast<const char*>(update_.data()), 20));
+  EXPECT_EQ(result->Values(1).size(), 2u);
   EXPECT_THAT(result->Values64(1), ::testing::ElementsAreArray(counters_));
   EXPECT_TRUE(result->Values64(0).empty());
-  EXPECT_TRUE(result->Values32(1).empty());
   EXPECT_LE(std::filesystem::file_size(path_), MostSumResultBytes(vectors_));
   EXPECT_TRUE(CheckSumResult(*result, check_, vectors_).ok());
 }
@@ -78,6 +79,52 @@ TEST_F(SumResultTest, EveryChangeIsFound) {
   EXPECT_THAT(std::string(WriteAndCheck().message()), HasSubstr("other vectors"));
   header_.vectors = vectors_;
   EXPECT_TRUE(WriteAndCheck().ok());
+}
+
+// The same numbers in every ring: signed, packed, found when changed by one.
+TEST_F(SumResultTest, EveryRingIsCheckedAsItLies) {
+  const std::vector<int64_t> totals = {1, -1, 32767, -32768, 5};
+  for (const int bits : {16, 24, 32, 64}) {
+    const auto write = [&](const std::vector<int64_t>& update) {
+      const std::vector<uint64_t> wide(update.begin(), update.end());
+      const std::vector<uint32_t> narrow(update.begin(), update.end());
+      Bytes packed(update.size() * secagg::ElementBytes(bits), '\0');
+      bits == 64 ? secagg::Pack(absl::MakeConstSpan(wide), bits, packed.data())
+                 : secagg::Pack(absl::MakeConstSpan(narrow), bits, packed.data());
+      const auto writer = SumResultWriter::Create(path_, header_);
+      EXPECT_TRUE(writer->Write(0, 0, packed).ok());
+      EXPECT_TRUE(writer->Write(1, 0, {reinterpret_cast<const char*>(counters_.data()), 16}).ok());
+      const auto result = SumResult::Open(path_);
+      EXPECT_TRUE(result.ok()) << result.status();
+      std::vector<int64_t> read(update.size());
+      result->Values(0).ReadSigned(0, absl::MakeSpan(read));
+      EXPECT_EQ(read, update);
+      return CheckSumResult(*result, check_, vectors_);
+    };
+    vectors_[0].ring_bits = bits;
+    secagg::CheckTag tag(check_.seed, vectors_);
+    const std::vector<uint64_t> wide(totals.begin(), totals.end());
+    std::vector<uint32_t> narrow(totals.begin(), totals.end());
+    secagg::Reduce(std::min(bits, 32), absl::MakeSpan(narrow));
+    bits == 64 ? tag.Add(0, 0, absl::MakeConstSpan(wide)) : tag.Add(0, 0, absl::MakeConstSpan(narrow));
+    tag.Add(1, 0, absl::Span<const uint64_t>(counters_));
+    header_ = {check_.ctx2, check_.survivors, tag.value(), vectors_};
+    EXPECT_TRUE(write(totals).ok()) << bits;
+    for (size_t i = 0; i < totals.size(); ++i) {
+      std::vector<int64_t> changed = totals;
+      changed[i] += changed[i] > 0 ? -1 : 1;
+      EXPECT_EQ(write(changed).code(), kDataLoss) << bits << " " << i;
+    }
+  }
+  for (const int64_t prime : {static_cast<int64_t>(secagg::kFieldPrime), -static_cast<int64_t>(secagg::kFieldPrime)}) {
+    std::vector<uint64_t> changed(totals.begin(), totals.end());
+    changed[1] += static_cast<uint64_t>(prime);  // unseen by the tag
+    const auto writer = SumResultWriter::Create(path_, header_);
+    EXPECT_TRUE(writer->Write(0, 0, {reinterpret_cast<const char*>(changed.data()), 40}).ok());
+    EXPECT_TRUE(writer->Write(1, 0, {reinterpret_cast<const char*>(counters_.data()), 16}).ok());
+    const auto result = SumResult::Open(path_);
+    EXPECT_THAT(std::string(CheckSumResult(*result, check_, vectors_).message()), HasSubstr("impossibly large"));
+  }
 }
 
 TEST_F(SumResultTest, DamagedFilesAreRefused) {

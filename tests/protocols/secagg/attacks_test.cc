@@ -80,7 +80,7 @@ TEST(AttackTest, C_TwoSetsOfSharers) {
       std::vector<MaskKey> own(1);
       own[0] = {SelfMaskKey(ctx2, secrets.self_mask, site.id(), "update"), false};
       std::vector<uint32_t> vector = site.masked().update;
-      MaskStreams::Create(own).Apply(0, absl::Span<uint32_t>(vector));
+      MaskStreams::Create(own, 32).Apply(0, absl::Span<uint32_t>(vector));
       for (size_t k = 0; k < vector.size(); ++k) mixed[k] += vector[k];
     }
     EXPECT_LT(ChiSquareOfBytes(mixed), kMostChiSquare);

@@ -16,7 +16,8 @@ using ::testing::HasSubstr;
 __extension__ typedef unsigned __int128 Uint128;
 
 const std::vector<VectorSpec>& Specs() {
-  static const std::vector<VectorSpec> specs = {{"update", 5000, 32}, {"counters", 70, 64}};
+  static const std::vector<VectorSpec> specs = {
+      {"update", 5000, 32}, {"counters", 70, 64}, {"narrow", 3000, 16}, {"odd", 3000, 24}};
   return specs;
 }
 
@@ -62,13 +63,37 @@ TEST(CheckTagTest, IsTheInnerProductOfSignedResidues) {
   EXPECT_EQ(pieces.value(), wanted);
 }
 
-TEST(CheckTagTest, CountersAreNotSigned) {
+TEST(CheckTagTest, IsTheSameInnerProductInNarrowRings) {
+  const crypto::SecretBytes seed = Seed("a");
+  std::mt19937 random(2);
+  for (const size_t index : {2, 3}) {
+    const int bits = Specs()[index].ring_bits;
+    const uint32_t half = uint32_t{1} << (bits - 1);
+    std::vector<uint32_t> x(3000);
+    for (uint32_t& value : x) value = static_cast<uint32_t>(random()) & (2 * half - 1);
+    x[0] = half, x[1] = half - 1, x[2] = 2 * half - 1, x[3] = 0;
+    uint64_t wanted = 0;
+    for (size_t i = 0; i < x.size(); ++i) {
+      const bool negative = x[i] >= half;
+      const uint64_t product = Product(Weight<uint32_t>(seed, index, i), negative ? 2 * half - x[i] : x[i]);
+      wanted = negative ? FieldSub(wanted, product) : FieldAdd(wanted, product);
+    }
+    CheckTag tag(seed, Specs());
+    tag.Add(index, 0, absl::Span<const uint32_t>(x));
+    EXPECT_EQ(tag.value(), wanted) << bits;
+  }
+}
+
+TEST(CheckTagTest, WideElementsAreSignedToo) {
   const crypto::SecretBytes seed = Seed("a");
   std::vector<uint64_t> x(70);
   for (size_t i = 0; i < x.size(); ++i) x[i] = i == 0 ? ~uint64_t{0} : (i * 0x9e3779b97f4a7c15ULL);
+  x[1] = uint64_t{1} << 63;
   uint64_t wanted = 0;
   for (size_t i = 0; i < x.size(); ++i) {
-    wanted = FieldAdd(wanted, Product(Weight<uint64_t>(seed, 1, i), x[i] % kFieldPrime));
+    const bool negative = x[i] >> 63 != 0;
+    const uint64_t product = Product(Weight<uint64_t>(seed, 1, i), (negative ? ~x[i] + 1 : x[i]) % kFieldPrime);
+    wanted = negative ? FieldSub(wanted, product) : FieldAdd(wanted, product);
   }
   CheckTag tag(seed, Specs());
   tag.Add(1, 30, absl::Span<const uint64_t>(x).subspan(30));

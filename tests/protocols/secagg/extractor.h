@@ -227,7 +227,7 @@ class Extractor {
       if (auto key = PairKey(ctx2, story, site, peer); key.has_value()) keys.push_back(*std::move(key));
     }
     Vector residue = story.uploads.at(site);
-    MaskStreams::Create(keys).Apply(0, absl::Span<uint32_t>(residue));
+    MaskStreams::Create(keys, 32).Apply(0, absl::Span<uint32_t>(residue));
     return residue;
   }
 

@@ -292,6 +292,19 @@ TEST(SessionTest, TheMinimumHoldsInEveryPhase) {
   EXPECT_EQ(sum.site(1).Deliver(Encode(list)).status().code(), kFailedPrecondition);
 }
 
+TEST(SessionTest, IsExactInNarrowRingsToo) {
+  for (const int bits : {16, 24, 32}) {
+    SumParams params = TestParams(3, 10'007);
+    params.vectors[0].ring_bits = bits;
+    TestSum sum(5, params);
+    Attendance attendance = Attendance::Everybody(5);
+    attendance.masked_input = attendance.consistency = attendance.unmask = {1, 2, 3, 5};
+    sum.Run(attendance);
+    EXPECT_EQ(sum.Result(), sum.Oracle()) << bits;
+    for (const uint32_t value : sum.site(1).masked().update) ASSERT_LE(value, RingMask(bits));
+  }
+}
+
 TEST(SessionTest, ParametersAreChecked) {
   constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
   const auto code = [](const std::function<void(SumParams&)>& change) {
@@ -307,7 +320,12 @@ TEST(SessionTest, ParametersAreChecked) {
   EXPECT_EQ(code([](SumParams& p) { p.vectors[0].length = 0; }), kInvalid);
   EXPECT_EQ(code([](SumParams& p) { p.vectors[0].length = (uint64_t{1} << 34) + 1; }), kInvalid);
   EXPECT_EQ(code([](SumParams& p) { p.vectors[0].length = uint64_t{1} << 34; }), absl::StatusCode::kOk);
-  EXPECT_EQ(code([](SumParams& p) { p.vectors[0].ring_bits = 31; }), kInvalid);
+  for (const int bits : {-32, 0, 8, 31, 40, 48, 56, 128}) {
+    EXPECT_EQ(code([&](SumParams& p) { p.vectors[0].ring_bits = bits; }), kInvalid) << bits;
+  }
+  for (const int bits : {16, 24, 32, 64}) {
+    EXPECT_EQ(code([&](SumParams& p) { p.vectors[0].ring_bits = bits; }), absl::StatusCode::kOk) << bits;
+  }
   EXPECT_EQ(code([](SumParams& p) { p.n_min = 129; }), kInvalid);
   EXPECT_EQ(code([](SumParams& p) { p.colluders = -1; }), kInvalid);
   EXPECT_EQ(code([](SumParams& p) { p.participants = {SiteNumber(1), SiteNumber(1)}; }), kInvalid);

@@ -18,6 +18,7 @@
 #include "protocols/crypto/hash.h"
 #include "protocols/crypto/random.h"
 #include "protocols/secagg/client_session.h"
+#include "protocols/secagg/ring.h"
 #include "protocols/secagg/server_session.h"
 #include "protocols/secagg/transcript.h"
 #include "tests/support/test_consortium.h"
@@ -75,6 +76,7 @@ inline SiteVectors RandomVectors(const SumParams& params, uint64_t seed) {
   std::mt19937_64 random(seed);
   SiteVectors vectors = Zeros(params);
   for (uint32_t& value : vectors.update) value = static_cast<uint32_t>(random());
+  Reduce(params.vectors[0].ring_bits, absl::MakeSpan(vectors.update));
   for (uint64_t& value : vectors.counters) value = random();
   return vectors;
 }
@@ -296,6 +298,7 @@ class TestSum {
   SiteVectors Oracle() {
     SiteVectors sum = Zeros(params_);
     for (const SiteId& survivor : server_.survivors()) sum += SiteOf(survivor).plain();
+    Reduce(params_.vectors[0].ring_bits, absl::MakeSpan(sum.update));
     return sum;
   }
   TestSite& SiteOf(const SiteId& id) {

@@ -229,10 +229,14 @@ TEST(ExperimentRunnerTest, ARoundAddsUpTheUpdates) {
   }
   EXPECT_EQ(counters->samples, samples);
   EXPECT_NEAR(update::SumOfOmega(counters->weight), weights, 1e-6);
-  const update::QuantPlan quantizer = plan::QuantizerOf(federation.plan).value();
-  std::vector<float> mean(total.update.size());
+  const update::QuantPlan quantizer =
+      update::QuantPlan::Choose(static_cast<uint32_t>(federation.plan.sites.maximum), federation.plan.privacy.clip)
+          .value();
+  std::vector<int64_t> sum;
+  for (const uint32_t value : total.update) sum.push_back(static_cast<int32_t>(value));
+  std::vector<float> mean(sum.size());
   ASSERT_TRUE(
-      update::DequantizeMean(quantizer, total.update, update::SumOfOmega(counters->weight), absl::MakeSpan(mean)).ok());
+      update::DequantizeMean(quantizer, 0, sum, update::SumOfOmega(counters->weight), absl::MakeSpan(mean)).ok());
   for (size_t i = 0; i < mean.size(); i += 97) {
     EXPECT_NEAR(mean[i], expected / weights, 1e-5);  // float32 weights around 0.1 carry 1e-8, rounding 1e-6
   }

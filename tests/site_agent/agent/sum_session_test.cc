@@ -79,7 +79,7 @@ class SumSessionTest : public ::testing::Test {
     const uint64_t first = static_cast<uint64_t>(site);
     return session(site).WriteVectors(
         [first] {
-          return std::vector<VectorContent>{{nullptr, {first, 10, 100}}};
+          return std::vector<VectorContent>{CountersContent({first, 10, 100})};
         },
         transport::StopSource());
   }

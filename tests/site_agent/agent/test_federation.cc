@@ -242,7 +242,7 @@ wire::ModelRef TestFederation::PublishModel(const Total& total, uint32_t round, 
   const std::filesystem::path parent_path = folder.path() / "parent";
   EXPECT_TRUE(WriteFileAtomically(parent_path, published.at(parent)).ok());
   const auto global = update::MappedModel::Open(parent_path);
-  EXPECT_TRUE(plan::WriteNextModel(path, plan, *global, total.update, total.counters).ok());
+  EXPECT_TRUE(plan::WriteNextModel(path, plan, *global, {32, bytes_of(total.update)}, total.counters).ok());
   wire::ModelRef model = GlobalModel(static_cast<int>(round), publish());
   model.made_by = origin;
   return model;

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "protocols/plan/quantization.h"
+
+#include <fmt/format.h>
+
+namespace cloister::plan {
+namespace {
+
+absl::Status CheckStep(const Privacy& privacy, const update::QuantPlan& plan) {
+  const double steps = plan.clip * plan.scale;
+  if (steps >= kLeastSteps && (plan.clip != privacy.clip || plan.step() <= kCoarsestStep)) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      fmt::format("a bound of {:g} for up to {} sites leaves steps of {:g} in a ring of {} bits, {:.0f} up to the "
+                  "bound; wanted are "
+                  "{} steps{}: choose a wider ring, a smaller bound (clip, tensor_clips) or a smaller sites.maximum",
+                  plan.clip, plan.sites, plan.step(), plan.ring_bits, steps, kLeastSteps,
+                  plan.clip == privacy.clip ? fmt::format(" of at most {:g}", kCoarsestStep) : ""));
+}
+
+}  // namespace
+
+absl::StatusOr<update::QuantMap> QuantizerOf(const Experiment& experiment, const update::Layout& layout) {
+  const Privacy& privacy = experiment.privacy;
+  update::QuantPlan whole;
+  whole.ring_bits = static_cast<uint32_t>(privacy.ring_bits);
+  whole.clip = privacy.clip;
+  whole.sites = static_cast<uint32_t>(experiment.sites.maximum);
+  CLOISTER_ASSIGN_OR_RETURN(update::QuantMap map, update::QuantMap::Create(whole, privacy.tensor_clips, layout));
+  for (const update::QuantMap::Segment& segment : map.segments()) {
+    CLOISTER_RETURN_IF_ERROR(CheckStep(privacy, segment.plan));
+  }
+  return map;
+}
+
+}  // namespace cloister::plan
