@@ -170,6 +170,25 @@ absl::Status Job::Answer(const SiteId& site, const wire::ExperimentAnswer& answe
   return absl::OkStatus();
 }
 
+absl::Status Job::TakeReveal(const SiteId& site, const wire::GraphReveal& reveal) {
+  if (const auto known = machine_.sites().find(site);
+      known != machine_.sites().end() && known->second.graph_reveal == reveal.reveal) {
+    return absl::OkStatus();  // heard before
+  }
+  const auto accepted = acceptances_.find(site);
+  if (accepted == acceptances_.end()) {
+    return absl::PermissionDeniedError(site.value() + " does not take part in " + stored_.job.value());
+  }
+  CLOISTER_ASSIGN_OR_RETURN(const plan::Acceptance acceptance, plan::ParseAcceptance(accepted->second.document));
+  if (secagg::GraphCommitment(stored_.job, site, reveal.reveal.view()) != acceptance.graph_commitment) {
+    return absl::InvalidArgumentError(
+        fmt::format("graph seed: {} reveals something else than it committed to", site.value()));
+  }
+  return Commit(GraphRevealed{site, reveal.reveal}, [&](storage::Transaction& transaction) {
+    return Audit(transaction, site.value(), "reveal", "graph_seed", secagg::kGraphRevealBytes, reveal.reveal);
+  });
+}
+
 absl::Status Job::TakeBaseline(const SiteId& site, const wire::BaselineReady& ready) {
   if (const auto known = machine_.sites().find(site); known != machine_.sites().end() && known->second.baseline_done) {
     return absl::OkStatus();  // heard before; the first one stands

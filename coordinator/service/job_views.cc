@@ -17,6 +17,7 @@ std::string Job::WorkKeyFor(const SiteId& site) const {
   struct Visitor {
     std::string operator()(std::monostate) { return ""; }
     std::string operator()(const OfferWork&) { return "offer"; }
+    std::string operator()(const SeedWork&) { return "graph seed"; }
     std::string operator()(const BaselineWork&) { return "baseline"; }
     std::string operator()(const SumWork& work) {
       return fmt::format("sum {} {} {} {}", static_cast<int>(work.sum.kind), work.sum.round, work.sum.attempt,
@@ -41,6 +42,13 @@ std::optional<Job::OpenWork> Job::WorkFor(const SiteId& site) {
   const SiteWork work = machine_.WorkFor(site);
   if (std::holds_alternative<OfferWork>(work)) {
     return OpenWork{key, wire::ExperimentOffer{stored_.job, stored_.plan}};
+  }
+  if (std::holds_alternative<SeedWork>(work)) {
+    wire::GraphSeedTask task{stored_.job, {}};
+    for (const SiteId& participant : machine_.Participants()) {
+      task.acceptances.push_back(acceptances_.at(participant));
+    }
+    return OpenWork{key, std::move(task)};
   }
   if (std::holds_alternative<BaselineWork>(work)) {
     wire::BaselineTask task{stored_.job, {}};
@@ -75,7 +83,11 @@ std::optional<Job::OpenWork> Job::WorkFor(const SiteId& site) {
       }
     }
   }
-  if (sum.phase != wire::SumPhase::kAdvertise) {
+  if (sum.phase == wire::SumPhase::kAdvertise) {
+    if (const secagg::GraphReveals reveals = Reveals(); !reveals.empty()) {
+      step.message = secagg::EncodeGraphReveals(reveals);
+    }
+  } else {
     const std::vector<Bytes> messages = active_->session.MessagesFor(site);
     if (messages.empty()) {
       return std::nullopt;

@@ -118,7 +118,7 @@ TEST(ExperimentTest, ATypoIsShownWithLineColumnAndWhatIsAllowed) {
             "e.yaml:4:23: 'architecture' cannot be 'resnet81' (did you mean 'resnet18'?); allowed: resnet18, resnet34, "
             "unet_small, resnet18_gn, resnet34_gn, unet_small_gn, torchscript");
   EXPECT_THAT(error("rounds: 8", "round: 8"), HasSubstr("'rounds' is missing"));
-  EXPECT_THAT(error("minimum: 3", "minimum: 2"), HasSubstr("'minimum' must be a whole number from 3 to 64"));
+  EXPECT_THAT(error("minimum: 3", "minimum: 2"), HasSubstr("'minimum' must be a whole number from 3 to 2000"));
   EXPECT_THAT(error("task: chest_pneumonia", "task: chest"), HasSubstr("allowed: chest_pneumonia"));
   EXPECT_THAT(error("deadline: 2h", "deadline: 2"), HasSubstr("must be a duration"));
   EXPECT_THAT(error("per_site: true, ", ""), HasSubstr("per_site: true"));
