@@ -110,6 +110,17 @@ void CheckNormalisation(StrictYaml& yaml, const Experiment& experiment) {
   }
 }
 
+// One sensitivity, so one bound and one scale for the whole update.
+void CheckSiteUnit(StrictYaml& yaml, const Privacy& privacy) {
+  if (privacy.differential_privacy->unit != kSiteUnit) return;
+  if (!privacy.tensor_clips.empty()) {
+    yaml.Fail("tensor_clips", "differential privacy for the unit site has one bound and scale for all tensors");
+  }
+  if (privacy.clip_norm != 0) {
+    yaml.Fail("clip_norm", "with differential privacy for the unit site, write the bound as 'clip_norm' of that block");
+  }
+}
+
 Privacy ReadPrivacy(StrictYaml yaml, const Sites& sites) {
   Privacy privacy;
   privacy.secure_aggregation = yaml.OneOf("secure_aggregation", {"required"}, "required");
@@ -128,6 +139,7 @@ Privacy ReadPrivacy(StrictYaml yaml, const Sites& sites) {
   privacy.minimum_cell = static_cast<int>(yaml.Int("minimum_cell", 1, 1'000'000, 10));
   if (yaml.Has("differential_privacy")) {
     privacy.differential_privacy = ReadDifferentialPrivacy(yaml.Map("differential_privacy"));
+    CheckSiteUnit(yaml, privacy);
   }
   return privacy;
 }

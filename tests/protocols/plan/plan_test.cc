@@ -180,6 +180,17 @@ TEST(ExperimentTest, DifferentialPrivacyWithANumberOutOfRangeOrMissingIsRefused)
   EXPECT_THAT(error("max_epsilon: 8", "max_epsilon: 8, epsilon: 3"), HasSubstr("epsilon"));
 }
 
+TEST(ExperimentTest, PrivacyOfSitesHasOneBoundForAllTensors) {
+  const std::string text = Replaced(Replaced(kExperiment, "sites:", kPatientPrivacy), "unit: patient", "unit: site");
+  EXPECT_TRUE(Parse(text).ok());
+  EXPECT_THAT(std::string(Parse(Replaced(text, "privacy: {", "privacy: {tensor_clips: [{tensor: fc.*, clip: 1}], "))
+                              .status()
+                              .message()),
+              HasSubstr("one bound and scale for all tensors"));
+  EXPECT_THAT(std::string(Parse(Replaced(text, "privacy: {", "privacy: {clip_norm: 3, ")).status().message()),
+              HasSubstr("write the bound as 'clip_norm' of that block"));
+}
+
 TEST(ExperimentTest, PatientsAreNotMixedByANormalisation) {
   const std::string text = Replaced(kExperiment, "sites:", kPatientPrivacy);
   EXPECT_THAT(std::string(Parse(text).status().message()), HasSubstr("write 'architecture: resnet18_gn'"));
