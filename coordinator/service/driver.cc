@@ -12,7 +12,6 @@
 #include "protocols/crypto/hash.h"
 #include "protocols/plan/documents.h"
 #include "protocols/plan/quantization.h"
-#include "protocols/plan/site_privacy.h"
 #include "protocols/storage/audit_log.h"
 #include "protocols/update/aggregation.h"
 #include "protocols/update/model_state.h"
@@ -346,8 +345,7 @@ absl::Status Driver::CheckExperiment(const plan::Experiment& experiment) const {
     return absl::InvalidArgumentError(fmt::format("the initial model has {} parameters, the plan says {}",
                                                   model.layout().parameters(), experiment.model.parameters));
   }
-  CLOISTER_RETURN_IF_ERROR(Annotate(plan::QuantizerOf(experiment, model.layout()).status(), "privacy"));
-  return Annotate(plan::CheckSiteEpsilon(experiment), "privacy");
+  return plan::CheckUpdates(experiment, model.layout());
 }
 
 // "<name>-<8 digits of the plan's digest>": the same plan has the same id everywhere; once it has ended, "-2", "-3",

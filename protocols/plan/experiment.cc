@@ -16,6 +16,7 @@ namespace {
 constexpr int kLeastSites = 3;  // docs/secagg.md: the hard floor of a secure sum
 constexpr int kMostSites = 64;  // the full graph's limit
 constexpr int64_t kMinuteMs = 60'000;
+constexpr size_t kMostTensorClips = 100;
 constexpr int64_t kMostEpochs = 10'000;  // of one job: what a site's worker takes
 
 Model ReadModel(StrictYaml yaml, bool frozen) {
@@ -132,6 +133,10 @@ Privacy ReadPrivacy(StrictYaml yaml, const Sites& sites) {
   privacy.clip = yaml.Real("clip", 1e-6, 1e6, 16.0);
   for (StrictYaml& entry : yaml.MapList("tensor_clips", false)) {
     privacy.tensor_clips.push_back({entry.Text("tensor"), entry.Real("clip", 1e-6, 1e6)});
+  }
+  if (privacy.tensor_clips.size() > kMostTensorClips) {
+    yaml.Fail("tensor_clips",
+              fmt::format("{} clips; at most {} are allowed", privacy.tensor_clips.size(), kMostTensorClips));
   }
   privacy.clip_norm = yaml.Real("clip_norm", 0, 1e9, 0.0);
   privacy.weight_cap = yaml.Uint64("weight_cap", 10'000);

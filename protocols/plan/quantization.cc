@@ -39,4 +39,9 @@ absl::StatusOr<update::QuantMap> QuantizerOf(const Experiment& experiment, const
   return map;
 }
 
+absl::Status CheckUpdates(const Experiment& experiment, const update::Layout& layout) {
+  CLOISTER_RETURN_IF_ERROR(Annotate(QuantizerOf(experiment, layout).status(), "privacy"));
+  return Annotate(CheckSiteEpsilon(experiment), "privacy");
+}
+
 }  // namespace cloister::plan

@@ -20,4 +20,8 @@ inline constexpr double kCoarsestStep = 1.0 / 64;
 // has the numbers. Other codes as update::QuantMap::Create.
 absl::StatusOr<update::QuantMap> QuantizerOf(const Experiment& experiment, const update::Layout& layout);
 
+// Can updates of this experiment be summed as it says? What is asked before a plan is signed, and by the coordinator
+// before it takes one. Codes as QuantizerOf and CheckSiteEpsilon; the message names privacy.
+absl::Status CheckUpdates(const Experiment& experiment, const update::Layout& layout);
+
 }  // namespace cloister::plan

@@ -67,7 +67,7 @@ absl::StatusOr<std::vector<VectorContent>> ExperimentRunner::TrainingContents(co
     }
     return status;
   };
-  contents[0] = {read, read};
+  contents[0] = {global_->values().size(), read, read};
   contents[1] = CountersContent(plan::EncodeTrainCounters(counters));
   return contents;
 }

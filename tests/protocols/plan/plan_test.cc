@@ -103,6 +103,10 @@ TEST(ExperimentTest, RingsAndClipsOfTensorsArePartOfThePlan) {
               HasSubstr("'clip' must be"));
   EXPECT_THAT(std::string(with("tensor_clips: [{clip: 1}]").status().message()), HasSubstr("'tensor' is missing"));
   EXPECT_FALSE(with("tensor_clips: {tensor: a, clip: 1}").ok());
+  std::string many = "{tensor: a, clip: 1}";
+  for (int i = 0; i < 100; ++i) many += ", {tensor: a, clip: 1}";
+  EXPECT_THAT(std::string(with("tensor_clips: [" + many + "]").status().message()),
+              HasSubstr("101 clips; at most 100"));
 }
 
 TEST(ExperimentTest, EveryTruncatedPlanIsRefused) {
