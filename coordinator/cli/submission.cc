@@ -10,6 +10,8 @@
 #include "protocols/base/ids.h"
 #include "protocols/crypto/hash.h"
 #include "protocols/plan/documents.h"
+#include "protocols/plan/quantization.h"
+#include "protocols/update/model_state.h"
 
 namespace cloister::coordinator {
 namespace {
@@ -65,6 +67,8 @@ absl::StatusOr<FrozenPlan> FreezePlan(const Submit& command, const OperatorConfi
   }
   frozen.experiment.model.initial_model = frozen.model.digest;
   frozen.experiment.model.parameters = frozen.model.parameters;
+  CLOISTER_ASSIGN_OR_RETURN(const update::ModelState model, update::ParseModelState(frozen.model.file));
+  CLOISTER_RETURN_IF_ERROR(plan::CheckUpdates(frozen.experiment, model.layout));
   frozen.document = plan::PlanDocument(frozen.experiment);
   frozen.digest = crypto::Sha256(frozen.document);
   return frozen;
@@ -86,9 +90,9 @@ std::string DescribePlan(const FrozenPlan& frozen) {
                                 ? "every enrolled site is invited"
                                 : fmt::format("invited: {}", fmt::join(experiment.sites.invited, ", ")),
                             Duration(experiment.sites.deadline_ms))},
-      {"privacy", fmt::format("secure aggregation {}, up to {} colluding sites, counts below {} suppressed",
-                              experiment.privacy.secure_aggregation, experiment.privacy.colluders,
-                              experiment.privacy.minimum_cell)}};
+      {"privacy", fmt::format("secure aggregation {} in {} bits, up to {} colluding sites, counts below {} suppressed",
+                              experiment.privacy.secure_aggregation, experiment.privacy.ring_bits,
+                              experiment.privacy.colluders, experiment.privacy.minimum_cell)}};
   for (const plan::Gate& gate : experiment.gates) {
     rows.push_back({"gate", plan::GateInWords(gate)});
   }

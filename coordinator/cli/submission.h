@@ -27,8 +27,8 @@ struct FrozenPlan {
   Digest digest;
 };
 
-// Reads, resolves, makes the weights. INVALID_ARGUMENT: "file:line:column: ..." or the model; NOT_FOUND: a file or
-// program.
+// Reads, resolves, makes the weights. INVALID_ARGUMENT: "file:line:column: ..." or the model; FAILED_PRECONDITION:
+// updates of this model cannot be summed as the privacy block says (plan::CheckUpdates); NOT_FOUND: a file or program.
 absl::StatusOr<FrozenPlan> FreezePlan(const Submit& command, const OperatorConfig& config);
 
 // For people, before it is signed.

@@ -349,7 +349,7 @@ absl::Status Driver::CheckExperiment(const plan::Experiment& experiment) const {
     return absl::InvalidArgumentError(fmt::format("the initial model has {} parameters, the plan says {}",
                                                   model.layout().parameters(), experiment.model.parameters));
   }
-  return Annotate(plan::QuantizerOf(experiment, model.layout()).status(), "privacy");
+  return plan::CheckUpdates(experiment, model.layout());
 }
 
 // "<name>-<8 digits of the plan's digest>": the same plan has the same id everywhere; once it has ended, "-2", "-3",

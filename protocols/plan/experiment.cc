@@ -17,6 +17,7 @@ constexpr int kLeastSites = 3;  // docs/secagg.md: the hard floor of a secure su
 constexpr int kMostSites = 2000;
 constexpr int kUsualMostSites = 64;  // on the full graph
 constexpr int64_t kMinuteMs = 60'000;
+constexpr size_t kMostTensorClips = 100;
 constexpr int64_t kMostEpochs = 10'000;  // of one job: what a site's worker takes
 
 Model ReadModel(StrictYaml yaml, bool frozen) {
@@ -112,6 +113,17 @@ void CheckNormalisation(StrictYaml& yaml, const Experiment& experiment) {
   }
 }
 
+// One sensitivity, so one bound and one scale for the whole update.
+void CheckSiteUnit(StrictYaml& yaml, const Privacy& privacy) {
+  if (privacy.differential_privacy->unit != kSiteUnit) return;
+  if (!privacy.tensor_clips.empty()) {
+    yaml.Fail("tensor_clips", "differential privacy for the unit site has one bound and scale for all tensors");
+  }
+  if (privacy.clip_norm != 0) {
+    yaml.Fail("clip_norm", "with differential privacy for the unit site, write the bound as 'clip_norm' of that block");
+  }
+}
+
 Privacy ReadPrivacy(StrictYaml yaml, const Sites& sites) {
   Privacy privacy;
   privacy.secure_aggregation = yaml.OneOf("secure_aggregation", {"required"}, "required");
@@ -124,12 +136,17 @@ Privacy ReadPrivacy(StrictYaml yaml, const Sites& sites) {
   for (StrictYaml& entry : yaml.MapList("tensor_clips", false)) {
     privacy.tensor_clips.push_back({entry.Text("tensor"), entry.Real("clip", 1e-6, 1e6)});
   }
+  if (privacy.tensor_clips.size() > kMostTensorClips) {
+    yaml.Fail("tensor_clips",
+              fmt::format("{} clips; at most {} are allowed", privacy.tensor_clips.size(), kMostTensorClips));
+  }
   privacy.clip_norm = yaml.Real("clip_norm", 0, 1e9, 0.0);
   privacy.weight_cap = yaml.Uint64("weight_cap", 10'000);
   if (privacy.weight_cap == 0) yaml.Fail("weight_cap", "'weight_cap' must be at least 1");
   privacy.minimum_cell = static_cast<int>(yaml.Int("minimum_cell", 1, 1'000'000, 10));
   if (yaml.Has("differential_privacy")) {
     privacy.differential_privacy = ReadDifferentialPrivacy(yaml.Map("differential_privacy"));
+    CheckSiteUnit(yaml, privacy);
   }
   return privacy;
 }

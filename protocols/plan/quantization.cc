@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "protocols/plan/site_privacy.h"
+
 namespace cloister::plan {
 namespace {
 
@@ -20,6 +22,11 @@ absl::Status CheckStep(const Privacy& privacy, const update::QuantPlan& plan) {
 }  // namespace
 
 absl::StatusOr<update::QuantMap> QuantizerOf(const Experiment& experiment, const update::Layout& layout) {
+  if (HasSiteUnit(experiment)) {
+    // Its noise, not its steps, says how much of an update gets through.
+    CLOISTER_ASSIGN_OR_RETURN(const SiteNoise noise, SiteNoiseOf(experiment));
+    return update::QuantMap(noise.quantizer);
+  }
   const Privacy& privacy = experiment.privacy;
   update::QuantPlan whole;
   whole.ring_bits = static_cast<uint32_t>(privacy.ring_bits);
@@ -30,6 +37,11 @@ absl::StatusOr<update::QuantMap> QuantizerOf(const Experiment& experiment, const
     CLOISTER_RETURN_IF_ERROR(CheckStep(privacy, segment.plan));
   }
   return map;
+}
+
+absl::Status CheckUpdates(const Experiment& experiment, const update::Layout& layout) {
+  CLOISTER_RETURN_IF_ERROR(Annotate(QuantizerOf(experiment, layout).status(), "privacy"));
+  return Annotate(CheckSiteEpsilon(experiment), "privacy");
 }
 
 }  // namespace cloister::plan

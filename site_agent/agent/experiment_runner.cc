@@ -111,7 +111,7 @@ void ExperimentRunner::Handle(const wire::ExperimentClosed& closed, const transp
 
 void ExperimentRunner::CleanUp() {
   sums_.clear();
-  quantizer_.reset();
+  update_.reset();
   global_.reset();
   local_.reset();
   accepted_.reset();
@@ -494,7 +494,7 @@ absl::Status ExperimentRunner::RunMask(const AcceptedExperiment& experiment, con
     };
   }
   const absl::StatusOr<std::vector<SumVectorRow>> vectors = sum.session->WriteVectors(contents, stop);
-  quantizer_.reset();
+  update_.reset();
   global_.reset();
   local_.reset();
   CLOISTER_RETURN_IF_ERROR(vectors.status());

@@ -12,9 +12,9 @@
 
 #include "protocols/plan/sums.h"
 #include "protocols/update/model_state.h"
-#include "protocols/update/quantizer.h"
 #include "site_agent/agent/accepted_experiment.h"
 #include "site_agent/agent/offer_desk.h"
+#include "site_agent/agent/site_update.h"
 #include "site_agent/agent/sum_session.h"
 
 namespace cloister::site {
@@ -101,10 +101,10 @@ class ExperimentRunner {
   std::optional<wire::FailureReason> failure_;  // of the worker, behind the last failed status
   bool closed_ = false;
 
-  // Kept alive while a quantizer reads them.
+  // Kept alive while an update reads them.
   std::optional<update::MappedModel> global_;
   std::optional<update::MappedModel> local_;
-  std::optional<update::UpdateQuantizer> quantizer_;
+  std::optional<SiteUpdate> update_;
 };
 
 }  // namespace cloister::site

@@ -6,11 +6,7 @@
 #include "eval/federated/score_histogram.h"
 #include "protocols/base/log.h"
 #include "protocols/crypto/hash.h"
-#include "protocols/crypto/hkdf.h"
-#include "protocols/crypto/seeded_stream.h"
-#include "protocols/plan/quantization.h"
-#include "protocols/privacy/clipping.h"
-#include "protocols/update/weight.h"
+#include "protocols/plan/site_privacy.h"
 #include "site_agent/agent/experiment_runner.h"
 #include "site_agent/agent/progress_reporter.h"
 #include "site_agent/agent/status_text.h"
@@ -20,21 +16,6 @@ namespace {
 
 constexpr char kEnsembleId[] = "ensemble";
 constexpr char kLocalOnlyId[] = "local-only";
-
-// The private stream that an update is rounded with. It is bound to the plan, the round and both models, so the same
-// update repeats its bits after a restart or in another attempt, and another update never meets the same stream.
-update::RoundingWords RoundingStream(const crypto::SecretBytes& site_secret, const Digest& plan, uint32_t round,
-                                     const Digest& global, const Digest& local) {
-  CanonicalWriter label;
-  label.Blob("cloister/rounding").Put(plan).U32(round).Put(global).Put(local);
-  const crypto::SecretBytes seed = crypto::Hkdf("cloister/site", site_secret, "rounding", 32);
-  auto stream = std::make_shared<crypto::SeededStream>(seed, label.bytes());
-  return [stream](uint64_t first, absl::Span<uint32_t> words) {
-    stream->Seek(first * sizeof(uint32_t));
-    stream->Fill(words.data(), words.size() * sizeof(uint32_t));
-    return absl::OkStatus();
-  };
-}
 
 }  // namespace
 
@@ -48,37 +29,45 @@ absl::StatusOr<std::vector<VectorContent>> ExperimentRunner::TrainingContents(co
     failure_ = wire::FailureReason::kModelInvalid;
     return absl::InternalError("the worker trained a model of another layout");
   }
-  CLOISTER_ASSIGN_OR_RETURN(update::QuantMap quantizer, plan::QuantizerOf(experiment.plan, global_->layout()));
-  CLOISTER_ASSIGN_OR_RETURN(const update::Weight weight,
-                            update::Weight::FromSamples(local.samples, experiment.plan.privacy.weight_cap));
-  double shrink = 1;
-  if (experiment.plan.privacy.clip_norm > 0) {
-    failure_ = wire::FailureReason::kNotFinite;  // all that can go wrong here
-    CLOISTER_ASSIGN_OR_RETURN(const double norm, privacy::UpdateNorm(local_->values(), global_->values()));
-    CLOISTER_ASSIGN_OR_RETURN(shrink, privacy::ClipFactor(norm, experiment.plan.privacy.clip_norm));
-    failure_.reset();
+  SiteUpdate::Inputs inputs;
+  inputs.plan = &experiment.plan;
+  inputs.layout = &global_->layout();
+  inputs.local = local_->values();
+  inputs.global = global_->values();
+  inputs.samples = local.samples;
+  inputs.job_secret = &experiment.job_secret;
+  // Bound to both models: the same update repeats its bits after a restart or in another attempt, and no other one
+  // meets them.
+  inputs.label = CanonicalWriter()
+                     .Put(experiment.plan_digest)
+                     .U32(step.round)
+                     .Put(step.models[0].blob)
+                     .Put(crypto::Sha256(local_->file()))
+                     .Take();
+  absl::StatusOr<SiteUpdate> made = SiteUpdate::Create(inputs);
+  if (!made.ok()) {
+    if (absl::IsInvalidArgument(made.status())) {
+      failure_ = wire::FailureReason::kNotFinite;
+    }
+    return made.status();
   }
-  CLOISTER_ASSIGN_OR_RETURN(
-      update::UpdateQuantizer made,
-      update::UpdateQuantizer::Create(std::move(quantizer), weight, local_->values(), global_->values(),
-                                      RoundingStream(*site_->site_secret, experiment.plan_digest, step.round,
-                                                     step.models[0].blob, crypto::Sha256(local_->file())),
-                                      shrink));
-  quantizer_.emplace(std::move(made));
+  update_.emplace(*std::move(made));
   plan::TrainCounters counters;
-  counters.samples = local.samples;
-  counters.weight = weight.fixed();
-  counters.loss_sum = local.loss_sum;
-  counters.batches = local.batches;
+  counters.weight = update_->weight().fixed();
+  if (!plan::HasSiteUnit(experiment.plan)) {  // else they would tell of this site what the noise hides
+    counters.samples = local.samples;
+    counters.loss_sum = local.loss_sum;
+    counters.batches = local.batches;
+  }
   std::vector<VectorContent> contents(2);
   const auto read = [this](uint64_t first, auto residues) {
-    const absl::Status status = quantizer_->Read(first, residues);
+    const absl::Status status = update_->Read(first, residues);
     if (!status.ok()) {
       failure_ = wire::FailureReason::kNotFinite;
     }
     return status;
   };
-  contents[0] = {read, read};
+  contents[0] = {global_->values().size(), read, read};
   contents[1] = CountersContent(plan::EncodeTrainCounters(counters));
   return contents;
 }

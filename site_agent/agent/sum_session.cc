@@ -53,14 +53,12 @@ class SpoolFile {
 };
 
 VectorContent CountersContent(std::vector<uint64_t> counters) {
-  const auto read = [counters = std::move(counters)](uint64_t first, absl::Span<uint64_t> values) -> absl::Status {
-    if (first + values.size() > counters.size()) {
-      return absl::InternalError(fmt::format("there are {} counters, not {}", counters.size(), first + values.size()));
-    }
+  const uint64_t length = counters.size();
+  const auto read = [counters = std::move(counters)](uint64_t first, absl::Span<uint64_t> values) {
     std::copy_n(counters.begin() + static_cast<std::ptrdiff_t>(first), values.size(), values.begin());
     return absl::OkStatus();
   };
-  return {nullptr, read};
+  return {length, nullptr, read};
 }
 
 absl::StatusOr<std::unique_ptr<SumSession>> SumSession::Open(SumTable* table, SumKey key, secagg::ClientInputs inputs,
@@ -155,6 +153,10 @@ absl::StatusOr<SumVectorRow> SumSession::Spool(size_t index, const VectorContent
   CLOISTER_ASSIGN_OR_RETURN(SpoolFile file,
                             SpoolFile::Create(spool_ / fmt::format("{}-{}-{}-{}-{}.masked", key_.job.value(), key_.kind,
                                                                    key_.round, key_.attempt, spec.name)));
+  if (content.length != spec.length) {
+    return absl::InternalError(
+        fmt::format("vector {} has {} elements, not {}", spec.name, content.length, spec.length));
+  }
   CLOISTER_RETURN_IF_ERROR(secagg::HeldBits(spec.ring_bits) == 64 ? MaskInto(file, index, content.wide, stop)
                                                                   : MaskInto(file, index, content.narrow, stop));
   CLOISTER_RETURN_IF_ERROR(file.Finish(row));

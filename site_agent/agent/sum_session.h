@@ -22,10 +22,10 @@ class SpoolFile;
 // What this site adds to one vector, before masking: the function whose type holds its elements gives those from
 // `first` on.
 struct VectorContent {
+  uint64_t length = 0;                                                                // elements that there are
   std::function<absl::Status(uint64_t first, absl::Span<uint32_t> residues)> narrow;  // 16, 24 or 32 bits
   std::function<absl::Status(uint64_t first, absl::Span<uint64_t> residues)> wide;    // 64 bits
 };
-// INTERNAL when read: the vector has another length.
 VectorContent CountersContent(std::vector<uint64_t> counters);
 
 class SumSession {

@@ -135,6 +135,23 @@ TEST_F(ExperimentCommandsTest, ADryRunSubmitsNothing) {
   EXPECT_FALSE(coordinator_.submitted_.has_value());
 }
 
+TEST_F(ExperimentCommandsTest, APlanWhoseUpdatesCannotBeSummedIsRefusedBeforeItIsSigned) {
+  const auto refusal = [&](const std::string& privacy) {
+    std::string text = kExperiment;
+    const std::string from = "privacy: {secure_aggregation: required}";
+    Write("experiment.yaml", text.replace(text.find(from), from.size(), "privacy: {" + privacy + "}"));
+    const CliResult result = Run(
+        {"experiment", "submit", Path("experiment.yaml"), "--initial-model", Path("model.safetensors"), "--dry-run"});
+    EXPECT_NE(result.code, 0);
+    return result.err;
+  };
+  EXPECT_THAT(refusal("ring_bits: 16, clip: 100"), HasSubstr("leaves steps of 0.0625 in a ring of 16 bits"));
+  EXPECT_THAT(refusal("tensor_clips: [{tensor: c, clip: 1}]"), HasSubstr("no tensor of the model is called \"c\""));
+  EXPECT_THAT(refusal("differential_privacy: {unit: site, noise_multiplier: 1, clip_norm: 1, delta: 1.0e-5, "
+                      "max_epsilon: 3}"),
+              HasSubstr("4 rounds with noise_multiplier 1 cost a site epsilon"));
+}
+
 TEST_F(ExperimentCommandsTest, ATypoIsNamedWithItsPlace) {
   Write("experiment.yaml", std::string(kExperiment) + "gatez: []\n");
   const CliResult typo = Run({"experiment", "submit", Path("experiment.yaml")});

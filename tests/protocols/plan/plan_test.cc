@@ -103,6 +103,10 @@ TEST(ExperimentTest, RingsAndClipsOfTensorsArePartOfThePlan) {
               HasSubstr("'clip' must be"));
   EXPECT_THAT(std::string(with("tensor_clips: [{clip: 1}]").status().message()), HasSubstr("'tensor' is missing"));
   EXPECT_FALSE(with("tensor_clips: {tensor: a, clip: 1}").ok());
+  std::string many = "{tensor: a, clip: 1}";
+  for (int i = 0; i < 100; ++i) many += ", {tensor: a, clip: 1}";
+  EXPECT_THAT(std::string(with("tensor_clips: [" + many + "]").status().message()),
+              HasSubstr("101 clips; at most 100"));
 }
 
 TEST(ExperimentTest, EveryTruncatedPlanIsRefused) {
@@ -178,6 +182,17 @@ TEST(ExperimentTest, DifferentialPrivacyWithANumberOutOfRangeOrMissingIsRefused)
   EXPECT_THAT(error("delta: 1.0e-5, ", ""), HasSubstr("'delta' is missing"));
   EXPECT_THAT(error("max_epsilon: 8", "max_epsilon: 1000"), HasSubstr("'max_epsilon' must be"));
   EXPECT_THAT(error("max_epsilon: 8", "max_epsilon: 8, epsilon: 3"), HasSubstr("epsilon"));
+}
+
+TEST(ExperimentTest, PrivacyOfSitesHasOneBoundForAllTensors) {
+  const std::string text = Replaced(Replaced(kExperiment, "sites:", kPatientPrivacy), "unit: patient", "unit: site");
+  EXPECT_TRUE(Parse(text).ok());
+  EXPECT_THAT(std::string(Parse(Replaced(text, "privacy: {", "privacy: {tensor_clips: [{tensor: fc.*, clip: 1}], "))
+                              .status()
+                              .message()),
+              HasSubstr("one bound and scale for all tensors"));
+  EXPECT_THAT(std::string(Parse(Replaced(text, "privacy: {", "privacy: {clip_norm: 3, ")).status().message()),
+              HasSubstr("write the bound as 'clip_norm' of that block"));
 }
 
 TEST(ExperimentTest, PatientsAreNotMixedByANormalisation) {

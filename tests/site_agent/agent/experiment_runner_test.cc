@@ -5,11 +5,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <numeric>
 
 #include "eval/federated/site_summary.h"
 #include "protocols/base/file.h"
 #include "protocols/crypto/hash.h"
+#include "protocols/plan/site_privacy.h"
 #include "protocols/secagg/messages.h"
 #include "protocols/update/quantizer.h"
 #include "protocols/wire/message_bytes.h"
@@ -240,6 +242,58 @@ TEST(ExperimentRunnerTest, ARoundAddsUpTheUpdates) {
   for (size_t i = 0; i < mean.size(); i += 97) {
     EXPECT_NEAR(mean[i], expected / weights, 1e-5);  // float32 weights around 0.1 carry 1e-8, rounding 1e-6
   }
+}
+
+TEST(ExperimentRunnerTest, TheRingAndTheClipsAreThePlans) {
+  TestFederation federation;
+  federation.plan.privacy.ring_bits = 24;
+  federation.plan.privacy.clip = 100;  // of no tensor
+  federation.plan.privacy.tensor_clips = {{"*", 0.05}};
+  federation.Freeze();
+  ASSERT_TRUE(federation.Invite());
+  const auto total = federation.RunSum(wire::SumKind::kTrain, 1, 0,
+                                       Always(federation.GlobalModel(0, federation.plan.model.initial_model)));
+  const auto counters = plan::DecodeTrainCounters(total.counters);
+  ASSERT_TRUE(counters.ok());
+  const double weights = update::SumOfOmega(counters->weight);
+  const update::QuantPlan quantizer =
+      update::QuantPlan::Choose(static_cast<uint32_t>(federation.plan.sites.maximum), 0.05, 24).value();
+  double expected = 0;  // the fake worker moves every weight by the same
+  for (auto& site : federation.sites) {
+    const FrozenCohort cohort = site->context().cohorts->Frozen(federation.job).value();
+    const auto train = cohort.Of(CohortSplit::kTrain);
+    const double positives =
+        static_cast<double>(std::count_if(train.begin(), train.end(), [](const auto* one) { return one->positive; }));
+    expected += 0.01 * positives / 1000 + 0.001 * static_cast<double>(train.size()) / 1000;
+  }
+  std::vector<int64_t> sum;
+  for (const uint32_t value : total.update) sum.push_back(static_cast<int32_t>(value << 8) >> 8);
+  std::vector<float> mean(sum.size());
+  ASSERT_TRUE(update::DequantizeMean(quantizer, 0, sum, weights, absl::MakeSpan(mean)).ok());
+  for (const float value : mean) ASSERT_NEAR(value, expected / weights, 3 * quantizer.step() / weights + 1e-7);
+}
+
+TEST(ExperimentRunnerTest, WithPrivacyOfSitesTheSumIsNoisyAndTellsNoCounts) {
+  TestFederation federation;
+  federation.plan.privacy.differential_privacy = plan::DifferentialPrivacy{plan::kSiteUnit, 2, 0.01, 1e-5, 100};
+  federation.Freeze();
+  ASSERT_TRUE(federation.Invite());
+  const auto total = federation.RunSum(wire::SumKind::kTrain, 1, 0,
+                                       Always(federation.GlobalModel(0, federation.plan.model.initial_model)));
+  const auto counters = plan::DecodeTrainCounters(total.counters);
+  ASSERT_TRUE(counters.ok());
+  EXPECT_EQ(counters->samples, 0u);
+  EXPECT_EQ(counters->batches, 0u);
+  EXPECT_EQ(counters->loss_sum, 0);
+  EXPECT_EQ(counters->weight, 3 * update::Weight::kOne) << "as many as took part, which is no secret";
+  const plan::SiteNoise noise = plan::SiteNoiseOf(federation.plan).value();
+  double squares = 0;
+  for (const uint32_t value : total.update) squares += std::pow(static_cast<int32_t>(value), 2);
+  const auto n = static_cast<double>(total.update.size());
+  // Three shares; the updates add 3 * 0.01 * scale to the norm at most.
+  const double shares = 3 * static_cast<double>(noise.variance);
+  const double updates = std::pow(3 * noise.most_norm, 2) / n;
+  EXPECT_LT(std::abs(squares / n - shares), 5 * shares * std::sqrt(2 / n) + updates + 2 * std::sqrt(shares * updates));
 }
 
 // Killed before every step, with what it was about to send lost once: the same bytes, and nothing is trained twice.

@@ -4,13 +4,12 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <cstring>
-
 #include "eval/federated/site_summary.h"
 #include "protocols/base/file.h"
 #include "protocols/crypto/hash.h"
 #include "protocols/plan/next_model.h"
 #include "protocols/plan/sum_result.h"
+#include "protocols/secagg/ring.h"
 #include "protocols/update/model_state.h"
 
 namespace cloister::site {
@@ -61,8 +60,7 @@ TestFederation::TestFederation(const std::string& experiment_yaml) {
              .value();
   plan.model.initial_model = crypto::Sha256(initial_model);
   plan.model.parameters = layout.parameters();
-  plan_document = plan::PlanDocument(plan);
-  plan_digest = crypto::Sha256(plan_document);
+  Freeze();
   published[plan.model.initial_model] = initial_model;
   for (int i = 1; i <= 3; ++i) {
     sites.push_back(std::make_unique<SiteHarness>(testing::TestConsortium::SiteName(i).value(), &pki, &clock,
@@ -73,6 +71,11 @@ TestFederation::TestFederation(const std::string& experiment_yaml) {
     (void)MakeDirectories(folder.path() / std::to_string(i));
     sites.back()->Start();
   }
+}
+
+void TestFederation::Freeze() {
+  plan_document = plan::PlanDocument(plan);
+  plan_digest = crypto::Sha256(plan_document);
 }
 
 wire::ExperimentOffer TestFederation::Offer() {
@@ -191,7 +194,8 @@ TestFederation::Total TestFederation::RunSum(wire::SumKind kind, uint32_t round,
   const std::vector<SiteId> survivors = server.survivors();
   total.published = server.published().value();
   for (size_t v = 0; v < specs.size(); ++v) {
-    if (specs[v].ring_bits == 32) {
+    const bool narrow = secagg::HeldBits(specs[v].ring_bits) == 32;
+    if (narrow) {
       total.update.assign(specs[v].length, 0);
     } else {
       total.counters.assign(specs[v].length, 0);
@@ -202,20 +206,11 @@ TestFederation::Total TestFederation::RunSum(wire::SumKind kind, uint32_t round,
       }
       const Bytes& bytes = sites[i]->link.uploaded.at(vectors[i][v]);
       EXPECT_EQ(bytes.size(), specs[v].length * specs[v].ring_bits / 8);
-      for (size_t e = 0; e < specs[v].length; ++e) {
-        if (specs[v].ring_bits == 32) {
-          uint32_t value = 0;
-          memcpy(&value, bytes.data() + e * 4, 4);
-          total.update[e] += value;
-        } else {
-          uint64_t value = 0;
-          memcpy(&value, bytes.data() + e * 8, 8);
-          total.counters[e] += value;
-        }
-      }
+      narrow ? secagg::AddPacked(bytes.data(), specs[v].ring_bits, absl::MakeSpan(total.update))
+             : secagg::AddPacked(bytes.data(), 64, absl::MakeSpan(total.counters));
     }
-    const absl::Status unmasked = specs[v].ring_bits == 32 ? unmasker.Apply(v, 0, absl::MakeSpan(total.update))
-                                                           : unmasker.Apply(v, 0, absl::MakeSpan(total.counters));
+    const absl::Status unmasked = narrow ? unmasker.Apply(v, 0, absl::MakeSpan(total.update))
+                                         : unmasker.Apply(v, 0, absl::MakeSpan(total.counters));
     EXPECT_TRUE(unmasked.ok()) << unmasked;
   }
   return total;

@@ -18,6 +18,8 @@ class TestFederation {
  public:
   explicit TestFederation(const std::string& experiment_yaml = "");
 
+  // After a change of `plan`, before anybody is invited.
+  void Freeze();
   wire::ExperimentOffer Offer();
   // Every site hears the offer; true when all have accepted.
   bool Invite();
@@ -27,7 +29,7 @@ class TestFederation {
   wire::ModelRef BaselineModel(size_t origin, size_t reader) const;
 
   struct Total {
-    std::vector<uint32_t> update;  // TRAIN
+    std::vector<uint32_t> update;  // TRAIN; of up to 32 bits
     std::vector<uint64_t> counters;
     secagg::ServerSession::Published published;
   };
