@@ -65,7 +65,11 @@ class ExperimentRunner {
   // The local result of a training round or the baseline, or nothing while it runs. The status of a failed worker job
   // carries its reason through `failure_`.
   absl::StatusOr<std::optional<TrainingResult>> Train(const AcceptedExperiment& experiment, int round,
-                                                      const std::filesystem::path& initial);
+                                                      const std::filesystem::path& initial,
+                                                      const Digest& initial_digest);
+  // Notes in the ledger what `training` costs, before anything is computed from the patients. RESOURCE_EXHAUSTED: more
+  // than was promised, or than the site's policy still allows.
+  absl::Status SpendPrivacy(const AcceptedExperiment& experiment, const Digest& training);
   absl::StatusOr<std::vector<VectorContent>> TrainingContents(const AcceptedExperiment& experiment,
                                                               const wire::SumStep& step, const OpenSum& sum,
                                                               const TrainingResult& local);

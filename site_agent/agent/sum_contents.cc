@@ -67,7 +67,8 @@ absl::StatusOr<std::vector<VectorContent>> ExperimentRunner::TrainingContents(co
   plan::TrainCounters counters;
   counters.samples = local.samples;
   counters.weight = weight.fixed();
-  counters.loss_sum = local.loss_sum;
+  // The loss has no noise: with differential privacy it stays here.
+  counters.loss_sum = experiment.plan.privacy.differential_privacy.has_value() ? 0 : local.loss_sum;
   counters.batches = local.batches;
   std::vector<VectorContent> contents(2);
   contents[0].residues = [this](uint64_t first, absl::Span<uint32_t> residues) {
