@@ -13,7 +13,6 @@
 #include "protocols/plan/documents.h"
 #include "protocols/wire/message_bytes.h"
 #include "protocols/wire/names.h"
-#include "site_agent/agent/privacy_desk.h"
 #include "site_agent/agent/progress_reporter.h"
 #include "site_agent/agent/site_keys.h"
 #include "site_agent/agent/status_text.h"
@@ -147,21 +146,6 @@ void ExperimentRunner::SweepRounds(int keep_from) {
   }
 }
 
-absl::Status ExperimentRunner::SpendPrivacy(const AcceptedExperiment& experiment, const Digest& training) {
-  PrivacyTable& ledger = site_->store->privacy();
-  CLOISTER_ASSIGN_OR_RETURN(const bool spent, ledger.IsSpent(job_, training));
-  if (spent) {
-    return absl::OkStatus();
-  }
-  CLOISTER_ASSIGN_OR_RETURN(const std::optional<PrivacyRow> row, ledger.Get(job_));
-  CLOISTER_ASSIGN_OR_RETURN(const Policy policy, site_->policy());
-  CLOISTER_ASSIGN_OR_RETURN(
-      const plan::PlanEpsilon cost,
-      plan::EpsilonOfPlan(experiment.plan, static_cast<uint64_t>(TrainingPatientsOf(experiment.cohort)),
-                          row.has_value() ? row->trainings + 1 : 1));
-  return ledger.Spend(job_, training, cost.epsilon, BoundOf(policy), site_->NowUnixMs());
-}
-
 absl::StatusOr<std::optional<TrainingResult>> ExperimentRunner::Train(const AcceptedExperiment& experiment, int round,
                                                                       const std::filesystem::path& initial,
                                                                       const Digest& initial_digest) {
@@ -171,7 +155,7 @@ absl::StatusOr<std::optional<TrainingResult>> ExperimentRunner::Train(const Acce
   crypto::SecretBytes noise_key;
   if (with_noise) {
     const Digest training = TrainingDigest(experiment.plan_digest, experiment.cohort.digest, round, initial_digest);
-    if (const absl::Status spent = SpendPrivacy(experiment, training); !spent.ok()) {
+    if (const absl::Status spent = privacy_.Spend(experiment.plan, experiment.cohort, training); !spent.ok()) {
       failure_ = wire::FailureReason::kInternal;
       return Annotate(spent, "differential privacy");
     }
@@ -426,7 +410,7 @@ absl::Status ExperimentRunner::RunSum(const AcceptedExperiment& experiment, cons
     }
     // Local training starts with the round's first message and runs beside the next ones.
     const absl::StatusOr<std::optional<TrainingResult>> started =
-        Train(experiment, static_cast<int>(step.round), sum->global_model, step.models[0].blob);
+        Train(experiment, static_cast<int>(step.round), sum->global_model, sum->models[0].blob);
     CLOISTER_RETURN_IF_ERROR(started.status());
   }
   if (step.phase == wire::SumPhase::kMask) {
@@ -484,7 +468,7 @@ absl::Status ExperimentRunner::RunMask(const AcceptedExperiment& experiment, con
   std::function<absl::StatusOr<std::vector<VectorContent>>()> contents;
   if (step.kind == wire::SumKind::kTrain) {
     CLOISTER_ASSIGN_OR_RETURN(const std::optional<TrainingResult> local,
-                              Train(experiment, static_cast<int>(step.round), sum.global_model, step.models[0].blob));
+                              Train(experiment, static_cast<int>(step.round), sum.global_model, sum.models[0].blob));
     if (!local.has_value()) {
       return absl::OkStatus();
     }

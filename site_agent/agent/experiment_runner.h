@@ -20,7 +20,8 @@ namespace cloister::site {
 
 class ExperimentRunner {
  public:
-  ExperimentRunner(const SiteContext* site, JobId job) : site_(site), job_(std::move(job)), offers_(site, job_) {}
+  ExperimentRunner(const SiteContext* site, JobId job)
+      : site_(site), job_(std::move(job)), offers_(site, job_), privacy_(site, job_) {}
 
   // `items`: everything the coordinator lists as open for this job now.
   void Step(const std::vector<wire::WorkItem>& items, const transport::StopSource& stop);
@@ -67,9 +68,6 @@ class ExperimentRunner {
   absl::StatusOr<std::optional<TrainingResult>> Train(const AcceptedExperiment& experiment, int round,
                                                       const std::filesystem::path& initial,
                                                       const Digest& initial_digest);
-  // Notes in the ledger what `training` costs, before anything is computed from the patients. RESOURCE_EXHAUSTED: more
-  // than was promised, or than the site's policy still allows.
-  absl::Status SpendPrivacy(const AcceptedExperiment& experiment, const Digest& training);
   absl::StatusOr<std::vector<VectorContent>> TrainingContents(const AcceptedExperiment& experiment,
                                                               const wire::SumStep& step, const OpenSum& sum,
                                                               const TrainingResult& local);
@@ -96,6 +94,7 @@ class ExperimentRunner {
   const SiteContext* site_;
   JobId job_;
   OfferDesk offers_;
+  PrivacyDesk privacy_;
   std::unique_ptr<AcceptedExperiment> accepted_;
   std::map<SumKey, OpenSum> sums_;
   std::set<std::string> failed_;  // steps this site has left

@@ -96,4 +96,18 @@ absl::Status PrivacyDesk::Promise(const plan::Experiment& plan, const FrozenCoho
   return site_->store->privacy().Promise(RowOf(plan, cost, patients), BoundOf(policy));
 }
 
+absl::Status PrivacyDesk::Spend(const plan::Experiment& plan, const FrozenCohort& cohort, const Digest& training) {
+  PrivacyTable& ledger = site_->store->privacy();
+  CLOISTER_ASSIGN_OR_RETURN(const bool spent, ledger.IsSpent(job_, training));
+  if (spent) {
+    return absl::OkStatus();
+  }
+  CLOISTER_ASSIGN_OR_RETURN(const std::optional<PrivacyRow> row, ledger.Get(job_));
+  CLOISTER_ASSIGN_OR_RETURN(const Policy policy, site_->policy());
+  CLOISTER_ASSIGN_OR_RETURN(const plan::PlanEpsilon cost,
+                            plan::EpsilonOfPlan(plan, static_cast<uint64_t>(TrainingPatientsOf(cohort)),
+                                                row.has_value() ? row->trainings + 1 : 1));
+  return ledger.Spend(job_, training, cost.epsilon, BoundOf(policy), site_->NowUnixMs());
+}
+
 }  // namespace cloister::site

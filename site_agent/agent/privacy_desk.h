@@ -1,7 +1,8 @@
 #pragma once
 // SPDX-License-Identifier: Apache-2.0
-// What an offered plan with differential privacy costs at this site, before anybody decides, and the promise to it once
-// the site accepts. The numbers stand in the ledger (storage/privacy_table.h), where command line and portal read them.
+// What an offered plan with differential privacy costs at this site, before anybody decides, the promise to it once the
+// site accepts, and what each round spends of it. The numbers stand in the ledger (storage/privacy_table.h), where
+// command line and portal read them.
 
 #include <map>
 #include <optional>
@@ -25,6 +26,9 @@ class PrivacyDesk {
   absl::StatusOr<PrivacyFacts> FactsOf(const plan::Experiment& plan);
   // Codes as PrivacyTable::Promise, and those of plan::EpsilonOfPlan. OK for a plan without differential privacy.
   absl::Status Promise(const plan::Experiment& plan, const FrozenCohort& cohort);
+  // Notes what `training` (TrainingDigest) costs, before anything is computed from the patients; once, however often it
+  // is asked. Codes as PrivacyTable::Spend.
+  absl::Status Spend(const plan::Experiment& plan, const FrozenCohort& cohort, const Digest& training);
 
  private:
   std::optional<int> TrainingPatients(const plan::Experiment& plan) const;

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "eval/federated/score_histogram.h"
 #include "protocols/base/log.h"
 #include "protocols/crypto/hash.h"
@@ -211,6 +213,11 @@ absl::Status ExperimentRunner::SendSummary(const AcceptedExperiment& experiment,
     return absl::OkStatus();
   }
   const std::vector<eval::Gate> gates = GatesOf(experiment.plan, true);
+  // The local-only model was trained without noise: with differential privacy nothing is said of it that no gate needs.
+  const bool compare = !experiment.plan.privacy.differential_privacy.has_value() ||
+                       std::any_of(gates.begin(), gates.end(), [](const eval::Gate& gate) {
+                         return gate.comparison == eval::Gate::Comparison::kNonInferior;
+                       });
   wire::SiteSummary message;
   message.job = job_;
   message.kind = step.kind;
@@ -223,7 +230,7 @@ absl::Status ExperimentRunner::SendSummary(const AcceptedExperiment& experiment,
     eval::SummaryInput input;
     input.model = model.blob;
     input.cases = cases;
-    if (!own_baseline.empty()) {
+    if (compare && !own_baseline.empty()) {
       input.local_only_scores = result.test.scores.at(own_baseline);
     }
     input.gates = gates;
