@@ -8,7 +8,8 @@
 namespace cloister::models {
 
 struct ModelSpec {
-  // A name of nets/registry.h ("resnet18", "resnet34", "unet_small"), or "torchscript" for an imported module.
+  // A name of nets/registry.h ("resnet18", "resnet34", "unet_small", or with "_gn"), or "torchscript" for an imported
+  // module.
   std::string architecture = "resnet18";
   std::string init = "he_normal";  // the only rule so far; see nets/init.h
   uint64_t seed = 0;               // of the initial weights

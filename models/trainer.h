@@ -4,10 +4,15 @@
 //
 // The same arguments give the same bytes for a fixed number of intra-op threads (SetComputeThreads) on the same
 // processor and library versions; an interrupted and resumed training gives the bytes of an undisturbed one.
+//
+// With TrainOptions::privacy it is DP-SGD: what leaves Train in TrainResult::model, ::samples and ::batches is
+// differentially private for each patient of the set, whose number is taken as known (docs/privacy.md).
 
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +20,7 @@
 #include "models/preprocess/augment.h"
 #include "protocols/base/bytes.h"
 #include "protocols/base/status.h"
+#include "protocols/crypto/secret.h"
 
 namespace cloister::models {
 
@@ -24,6 +30,7 @@ struct TrainingSet {
   int columns = 0;
   std::vector<const uint8_t*> images;  // each uint8 [C, H, W], owned by the caller
   std::vector<float> labels;           // 0..1, one per image
+  std::vector<uint32_t> patients;      // one per image, 0 to n - 1, each at least once; only read for private training
 };
 
 enum class OptimizerKind { kSgd, kAdamW };
@@ -38,6 +45,17 @@ struct OptimizerOptions {
   double weight_decay = 0;  // SGD: added to the gradient; AdamW: decoupled (Loshchilov and Hutter 2019)
 };
 
+// Poisson sampling of patients, one gradient (the mean over the patient's images) clipped for each, Gaussian noise on
+// the sum. An epoch is ceil(n / batch_size) steps over n patients, each of which is in a step with a probability of
+// min(1, batch_size / n).
+struct PrivateTraining {
+  double noise_multiplier = 0;  // standard deviation of the noise / clip_norm
+  double clip_norm = 0;         // L2 bound of one patient's gradient
+  // 32 bytes that nobody outside knows, from which samples and noise come: the same bytes for the same arguments, and
+  // never for two trainings that differ in anything.
+  std::shared_ptr<const crypto::SecretBytes> key;
+};
+
 struct TrainOptions {
   int epochs = 1;
   int batch_size = 16;
@@ -47,6 +65,7 @@ struct TrainOptions {
   double positive_weight = 1;  // of BCE-with-logits; 0: negatives / positives of this set, or 1 where one class lacks
   bool augment = false;
   AugmentConfig augmentation;
+  std::optional<PrivateTraining> privacy;
   double checkpoint_seconds = 0;  // at least this long between two checkpoints; decides nothing about the result
 };
 
@@ -62,11 +81,11 @@ struct TrainProgress {
 using TrainProgressFn = std::function<void(const TrainProgress&)>;
 
 struct TrainResult {
-  Bytes model;  // safetensors
-  int64_t samples = 0;
+  Bytes model;                  // safetensors
+  int64_t samples = 0;          // images; of a private training, patients
   int64_t batches = 0;          // per epoch
-  double loss_sum = 0;          // over the samples of the last epoch, before each step
-  double loss_first_epoch = 0;  // means
+  double loss_sum = 0;          // over the samples of the last epoch, before each step; 0 of a private training
+  double loss_first_epoch = 0;  // means; never private
   double loss_last_epoch = 0;
   double seconds = 0;  // of this process, without what a checkpoint spared
   double images_per_second = 0;
@@ -76,8 +95,9 @@ struct TrainResult {
 // Trains from `initial_model` (safetensors). With a non-empty `checkpoint` path, the state after each epoch is kept
 // there and a later call with the same arguments goes on from it; a checkpoint of other arguments or a damaged one is
 // ignored. INVALID_ARGUMENT: sizes, labels or options out of range; weights that do not fit the architecture, or are
-// not finite. FAILED_PRECONDITION: fewer than two images. OUT_OF_RANGE: the loss is not finite (epoch and batch are
-// named). RESOURCE_EXHAUSTED: out of memory.
+// not finite; private training of a network with running statistics, or with class weights taken from the set.
+// FAILED_PRECONDITION: fewer than two images. OUT_OF_RANGE: the loss is not finite (epoch and batch are named; a
+// patient whose gradient is not finite counts as none in private training). RESOURCE_EXHAUSTED: out of memory.
 absl::StatusOr<TrainResult> Train(const ModelSpec& spec, const Bytes& initial_model, const TrainingSet& set,
                                   const TrainOptions& options, const std::filesystem::path& checkpoint = {},
                                   const TrainProgressFn& progress = {});

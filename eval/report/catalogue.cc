@@ -246,6 +246,23 @@ constexpr CatalogueEntry kEntries[] = {
     {"statement.not_shown_text", "Subgroups (sex, age, device), readers' results, and the previous model.",
      "亚组（性别、年龄、设备）、阅片医师结果及上一版模型。"},
 
+    {"privacy.title", "Privacy of the patients it was trained on", "训练患者的隐私"},
+    {"privacy.none", "No differential privacy: nothing bounds what the model tells of a single patient it was trained on.",
+     "未使用差分隐私：模型可能泄露单个训练患者的信息，没有上限保证。"},
+    {"privacy.unit", "Differential privacy for each", "差分隐私的保护单位"},
+    {"privacy.patient", "patient", "患者"},
+    {"privacy.site", "hospital", "医院"},
+    {"privacy.epsilon", "Epsilon spent here", "本院消耗的 ε"},
+    {"privacy.delta", "Delta", "δ"},
+    {"privacy.planned", "Epsilon the plan allows", "方案允许的 ε 上限"},
+    {"privacy.accountant", "Accountant", "核算方法"},
+    {"privacy.noise", "Noise / clip", "噪声倍数"},
+    {"privacy.clip", "Clip (L2)", "裁剪范数 (L2)"},
+    {"privacy.trainings", "Rounds trained here", "本院参与训练的轮数"},
+    {"privacy.note", "The smaller epsilon, the less anybody can learn about one of them from the model. The numbers of this "
+     "report, which are about other patients, are not covered.",
+     "ε 越小，他人从模型中能获知的单个训练对象的信息越少。本报告中的数字来自其他患者，不在此保证之内。"},
+
     {"provenance.title", "Where these numbers come from", "数字的来源"},
     {"provenance.release", "Release", "版本"},
     {"provenance.experiment", "Experiment", "实验"},

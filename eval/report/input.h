@@ -60,6 +60,18 @@ struct Provenance {
   std::vector<std::pair<LocalText, std::string>> more;
 };
 
+// What the training told of one unit at most, as the site's ledger has it.
+struct PrivacyStatement {
+  std::string unit;    // patient | site
+  double epsilon = 0;  // that was spent here
+  double delta = 0;
+  double planned_epsilon = 0;  // the most that the plan allows
+  std::string accountant;
+  double noise_multiplier = 0;
+  double clip_norm = 0;
+  int trainings = 0;  // rounds that this site trained in
+};
+
 // What STARD-AI, CLAIM and NMPA's guideline want said. An empty text is shown as "not stated".
 struct StudyStatement {
   LocalText target_definition;
@@ -96,6 +108,7 @@ struct ReportInput {
   std::vector<OtherSite> others;
   Provenance provenance;
   StudyStatement statement;
+  std::optional<PrivacyStatement> privacy;  // unset: the plan has no differential privacy
   std::optional<SignOff> sign_off;
   // Opens a case in the viewer: "https://pacs/viewer?accession={case}". Empty: no link. Only http and https.
   std::string viewer_link;

@@ -53,6 +53,7 @@ Html ThresholdSection(const Page& page);
 Html CompareSection(const Page& page);
 Html CurvesSection(const Page& page);
 Html StatementSection(const Page& page);
+Html PrivacySection(const Page& page);
 Html ProvenanceSection(const Page& page);
 Html SignOffSection(const Page& page);
 

@@ -9,9 +9,9 @@ namespace cloister::eval {
 namespace {
 
 // In reading order; a new section is one file and one line here.
-constexpr Html (*kSections[])(const Page&) = {MastSection,   AnswerSection,    GatesSection,      TestedSection,
-                                              SitesSection,  CasesSection,     ThresholdSection,  CompareSection,
-                                              CurvesSection, StatementSection, ProvenanceSection, SignOffSection};
+constexpr Html (*kSections[])(const Page&) = {
+    MastSection,    AnswerSection, GatesSection,     TestedSection,  SitesSection,      CasesSection,  ThresholdSection,
+    CompareSection, CurvesSection, StatementSection, PrivacySection, ProvenanceSection, SignOffSection};
 
 Html Article(const ReportInput& input, const ReportNumbers& numbers, Language language) {
   const Page page(input, numbers, language);

@@ -3,6 +3,8 @@
 
 #include <fmt/core.h>
 
+#include <cmath>
+
 #include "eval/report/page.h"
 
 namespace cloister::eval {
@@ -36,6 +38,28 @@ Html StatementSection(const Page& page) {
   }
   terms += Term(page.Say("statement.not_shown"), page.Say("statement.not_shown_text"));
   return Section("statement", page.Say("statement.title"), Fill("<dl>{terms}</dl>\n", {{"terms", terms}}));
+}
+
+Html PrivacySection(const Page& page) {
+  if (!page.input.privacy) {
+    return Section("privacy", page.Say("privacy.title"), Fill("<p>{none}</p>\n", {{"none", page.Say("privacy.none")}}));
+  }
+  const PrivacyStatement& privacy = *page.input.privacy;
+  const auto number = [](double value) { return fmt::format("{:.3g}", value); };
+  // Never less than it is.
+  const auto rounded_up = [](double value) { return fmt::format("{:.2f}", std::ceil(value * 100) / 100); };
+  const Html terms =
+      Term(page.Say("privacy.unit"), page.Say(privacy.unit == "patient" ? "privacy.patient" : "privacy.site")) +
+      Term(page.Say("privacy.epsilon"), Html::Text(rounded_up(privacy.epsilon))) +
+      Term(page.Say("privacy.delta"), Html::Text(number(privacy.delta))) +
+      Term(page.Say("privacy.planned"), Html::Text(number(privacy.planned_epsilon))) +
+      Term(page.Say("privacy.accountant"), Html::Text(privacy.accountant)) +
+      Term(page.Say("privacy.noise"), Html::Text(number(privacy.noise_multiplier))) +
+      Term(page.Say("privacy.clip"), Html::Text(number(privacy.clip_norm))) +
+      Term(page.Say("privacy.trainings"), Html::Text(std::to_string(privacy.trainings)));
+  return Section(
+      "privacy", page.Say("privacy.title"),
+      Fill("<dl>{terms}</dl>\n<p class=\"note\">{note}</p>\n", {{"terms", terms}, {"note", page.Say("privacy.note")}}));
 }
 
 Html ProvenanceSection(const Page& page) {

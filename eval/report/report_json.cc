@@ -81,6 +81,20 @@ Json ProvenanceJson(const Provenance& provenance) {
           {"more", more}};
 }
 
+Json PrivacyJson(const std::optional<PrivacyStatement>& privacy) {
+  if (!privacy) {
+    return nullptr;
+  }
+  return {{"unit", privacy->unit},
+          {"epsilon", privacy->epsilon},
+          {"delta", privacy->delta},
+          {"planned_epsilon", privacy->planned_epsilon},
+          {"accountant", privacy->accountant},
+          {"noise_multiplier", privacy->noise_multiplier},
+          {"clip_norm", privacy->clip_norm},
+          {"trainings", privacy->trainings}};
+}
+
 Json StatementJson(const StudyStatement& statement) {
   return {
       {"target_definition", Of(statement.target_definition)},
@@ -155,6 +169,7 @@ std::string ReportJson(const ReportInput& input, const ReportNumbers& numbers) {
                        {"calibration_equal_mass", calibration},
                        {"bootstrap", {{"replicates", input.bootstrap.replicates}, {"seed", input.bootstrap.seed}}},
                        {"provenance", ProvenanceJson(input.provenance)},
+                       {"differential_privacy", PrivacyJson(input.privacy)},
                        {"statement", StatementJson(input.statement)},
                        {"sign_off", SignOffJson(input.sign_off)}};
   // A name may hold bytes that are not UTF-8: they are replaced, never an exception.

@@ -16,6 +16,11 @@ std::unique_ptr<Network> MakeResNet34(const ModelSpec& spec);
 // size, whose sides must be multiples of 8.
 std::unique_ptr<Network> MakeUNetSmall(const ModelSpec& spec);
 
+// The same with group normalisation: no image of a batch changes what another one gives, and there are no buffers.
+std::unique_ptr<Network> MakeResNet18Gn(const ModelSpec& spec);
+std::unique_ptr<Network> MakeResNet34Gn(const ModelSpec& spec);
+std::unique_ptr<Network> MakeUNetSmallGn(const ModelSpec& spec);
+
 // A module written by torch.jit.save, taken as it is. INVALID_ARGUMENT: unreadable, or not float32 throughout.
 absl::StatusOr<std::unique_ptr<Network>> ImportTorchScript(const ModelSpec& spec);
 

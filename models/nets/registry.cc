@@ -17,9 +17,8 @@ struct Architecture {
 };
 
 constexpr Architecture kArchitectures[] = {
-    {"resnet18", MakeResNet18},
-    {"resnet34", MakeResNet34},
-    {"unet_small", MakeUNetSmall},
+    {"resnet18", MakeResNet18},      {"resnet34", MakeResNet34},      {"unet_small", MakeUNetSmall},
+    {"resnet18_gn", MakeResNet18Gn}, {"resnet34_gn", MakeResNet34Gn}, {"unet_small_gn", MakeUNetSmallGn},
 };
 
 }  // namespace

@@ -13,7 +13,7 @@ namespace cloister::models {
 
 class Network;
 
-// "resnet18", "resnet34", "unet_small"; "torchscript" is not among them.
+// "resnet18", "resnet34", "unet_small", and each with "_gn" (group normalisation); "torchscript" is not among them.
 std::vector<std::string> ArchitectureNames();
 
 // A network of `spec` in training mode. Its weights mean nothing until LoadWeights (weights.h) or InitializeWeights

@@ -21,8 +21,10 @@
 #include "models/torch_guard.h"
 #include "models/train/checkpoint.h"
 #include "models/train/optimizer.h"
+#include "models/train/private_sum.h"
 #include "models/train/training_set.h"
 #include "protocols/base/log.h"
+#include "protocols/privacy/dp_sgd.h"
 
 namespace cloister::models {
 namespace {
@@ -35,6 +37,8 @@ double SecondsSince(SteadyClock::time_point then) {
 
 enum Stream : uint64_t { kShuffle = 1, kAugment = 2 };
 
+constexpr size_t kImagesOfPatientAtOnce = 16;  // bounds the memory that a patient with many images takes
+
 // What besides the arguments decides the bytes of a result.
 std::string Platform() {
   const char* core = std::getenv("OPENBLAS_CORETYPE");
@@ -46,13 +50,23 @@ std::string Platform() {
 class Training {
  public:
   Training(const ModelSpec& spec, const TrainingSet& set, const TrainOptions& options)
-      : spec_(spec), set_(set), options_(options), batch_sizes_(BatchSizes(Images(), options.batch_size)) {}
+      : spec_(spec), set_(set), options_(options) {
+    if (options.privacy.has_value()) {
+      images_of_patients_ = ImagesOfPatients(set);
+      batches_ = static_cast<int64_t>(
+          privacy::StepsOfEpoch(images_of_patients_.size(), static_cast<uint64_t>(options.batch_size)));
+    } else {
+      batch_sizes_ = BatchSizes(Images(), options.batch_size);
+      batches_ = static_cast<int64_t>(batch_sizes_.size());
+    }
+  }
 
   absl::StatusOr<TrainResult> Run(const Bytes& initial_model, const std::filesystem::path& checkpoint,
                                   const TrainProgressFn& progress);
 
  private:
   int64_t Images() const { return static_cast<int64_t>(set_.images.size()); }
+  bool Private() const { return options_.privacy.has_value(); }
 
   absl::Status Begin(const Bytes& initial_model);
   // Takes the state of an earlier process, if there is one that fits.
@@ -61,19 +75,34 @@ class Training {
   // Sets loss_sum_.
   absl::Status RunEpoch(int epoch, const TrainProgressFn& progress);
   torch::Tensor LoadBatch(int epoch, const size_t* indices, int64_t size);
+  // The mean loss of the images.
+  absl::StatusOr<torch::Tensor> Loss(int epoch, const size_t* indices, int64_t size);
+  // One step of the optimizer with the parameters' gradients, which are gone afterwards.
+  void Descend();
   // Returns the sum of the losses of the batch before the step.
-  absl::StatusOr<double> Step(const torch::Tensor& input, const torch::Tensor& labels);
+  absl::StatusOr<double> Step(int epoch, const size_t* indices, int64_t size);
+
+  // The same with differential privacy.
+  absl::Status RunPrivateEpoch(int epoch, const TrainProgressFn& progress);
+  // Adds a patient's clipped gradient to private_sum_ and the patient's losses to loss_sum_.
+  absl::Status AddPatient(int epoch, const std::vector<size_t>& images);
+  // Replaces the parameters' gradients by the noised mean.
+  void TakePrivateGradient(PrivateStep step);
+
   void Report(int epoch, int64_t batch, int64_t images_of_epoch, const TrainProgressFn& progress) const;
 
   const ModelSpec& spec_;
   const TrainingSet& set_;
   const TrainOptions& options_;
-  const std::vector<int64_t> batch_sizes_;
+  std::vector<int64_t> batch_sizes_;                     // not with privacy
+  std::vector<std::vector<size_t>> images_of_patients_;  // only with privacy
+  int64_t batches_ = 0;                                  // of an epoch
   Digest arguments_;
   std::unique_ptr<Network> network_;
   NamedTensors parameters_;
   std::vector<torch::Tensor> anchors_;  // initial weights, when the proximal term needs them
   std::unique_ptr<Optimizer> optimizer_;
+  std::optional<PrivateSum> private_sum_;
   torch::Tensor positive_weight_;
   std::vector<uint8_t> pixels_;  // of one batch
   int epochs_done_ = 0;
@@ -100,6 +129,16 @@ absl::Status Training::Begin(const Bytes& initial_model) {
     }
   }
   optimizer_ = std::make_unique<Optimizer>(options_.optimizer, options_.proximal_mu, values);
+  if (Private()) {
+    if (network_->State().size() != parameters_.size()) {
+      return absl::InvalidArgumentError(
+          fmt::format("training: {} keeps running statistics over patients, to which no noise is added; private "
+                      "training needs an architecture without them, such as resnet18_gn",
+                      spec_.architecture));
+    }
+    CLOISTER_ASSIGN_OR_RETURN(
+        private_sum_, PrivateSum::Create(values, options_.privacy->clip_norm, options_.privacy->noise_multiplier));
+  }
   positive_weight_ = torch::full({1}, PositiveWeight(set_, options_), torch::kFloat32);
   return absl::OkStatus();
 }
@@ -148,19 +187,21 @@ torch::Tensor Training::LoadBatch(int epoch, const size_t* indices, int64_t size
   return MakeInput(pixels_.data(), size, set_.channels, set_.rows, set_.columns);
 }
 
-absl::StatusOr<double> Training::Step(const torch::Tensor& input, const torch::Tensor& labels) {
-  const torch::Tensor logits = network_->Forward(input);
-  if (logits.dim() != 2 || logits.size(0) != labels.size(0) || logits.size(1) != 1) {
+absl::StatusOr<torch::Tensor> Training::Loss(int epoch, const size_t* indices, int64_t size) {
+  const torch::Tensor logits = network_->Forward(LoadBatch(epoch, indices, size));
+  if (logits.dim() != 2 || logits.size(0) != size || logits.size(1) != 1) {
     return absl::InvalidArgumentError(fmt::format("training: one logit per image is needed, the network gives [{}]",
                                                   fmt::join(logits.sizes().vec(), ", ")));
   }
-  const torch::Tensor loss = torch::binary_cross_entropy_with_logits(logits.squeeze(1), labels, /*weight=*/{},
-                                                                     positive_weight_, at::Reduction::Mean);
-  const double value = loss.item<double>();
-  if (!std::isfinite(value)) {
-    return absl::OutOfRangeError("the loss is not finite");
+  torch::Tensor labels = torch::empty({size}, torch::kFloat32);
+  for (int64_t i = 0; i < size; ++i) {
+    labels.data_ptr<float>()[i] = set_.labels[indices[i]];
   }
-  loss.backward();
+  return torch::binary_cross_entropy_with_logits(logits.squeeze(1), labels, /*weight=*/{}, positive_weight_,
+                                                 at::Reduction::Mean);
+}
+
+void Training::Descend() {
   torch::NoGradGuard no_grad;
   optimizer_->BeginStep();
   size_t first = 0;
@@ -181,7 +222,61 @@ absl::StatusOr<double> Training::Step(const torch::Tensor& input, const torch::T
     }
     first += count;
   }
-  return value * static_cast<double>(labels.size(0));
+}
+
+absl::StatusOr<double> Training::Step(int epoch, const size_t* indices, int64_t size) {
+  CLOISTER_ASSIGN_OR_RETURN(const torch::Tensor loss, Loss(epoch, indices, size));
+  const double value = loss.item<double>();
+  if (!std::isfinite(value)) {
+    return absl::OutOfRangeError("the loss is not finite");
+  }
+  loss.backward();
+  Descend();
+  return value * static_cast<double>(size);
+}
+
+absl::Status Training::AddPatient(int epoch, const std::vector<size_t>& images) {
+  const auto all = static_cast<double>(images.size());
+  for (size_t done = 0; done < images.size(); done += kImagesOfPatientAtOnce) {
+    const size_t size = std::min(kImagesOfPatientAtOnce, images.size() - done);
+    CLOISTER_ASSIGN_OR_RETURN(const torch::Tensor loss, Loss(epoch, &images[done], static_cast<int64_t>(size)));
+    const double value = loss.item<double>();
+    loss_sum_ += std::isfinite(value) ? value * static_cast<double>(size) : 0;
+    (loss * (static_cast<double>(size) / all)).backward();
+  }
+  std::vector<torch::Tensor> dense;
+  std::vector<absl::Span<const float>> gradient;
+  for (auto& [name, weights] : parameters_) {
+    torch::Tensor& part = weights.mutable_grad();
+    dense.push_back(part.defined() ? part.contiguous() : torch::zeros_like(weights));
+    gradient.emplace_back(dense.back().data_ptr<float>(), static_cast<size_t>(weights.numel()));
+    part = torch::Tensor();
+  }
+  // A gradient that is not finite counts as none, and stopping here would tell of it.
+  (void)private_sum_->Add(gradient);
+  return absl::OkStatus();
+}
+
+void Training::TakePrivateGradient(PrivateStep step) {
+  const size_t values = private_sum_->values().size();
+  const auto blocks = static_cast<int64_t>((values + PrivateSum::kNoiseBlock - 1) / PrivateSum::kNoiseBlock);
+  at::parallel_for(0, blocks, 1, [&](int64_t begin, int64_t end) {
+    const size_t first = static_cast<size_t>(begin) * PrivateSum::kNoiseBlock;
+    const size_t last = std::min(values, static_cast<size_t>(end) * PrivateSum::kNoiseBlock);
+    private_sum_->AddNoise(*options_.privacy->key, step, first, last - first);
+  });
+  // By how many there should be, not by how many there are: that number is a secret.
+  const double expected =
+      std::min(static_cast<double>(options_.batch_size), static_cast<double>(images_of_patients_.size()));
+  torch::NoGradGuard no_grad;
+  size_t first = 0;
+  for (auto& [name, weights] : parameters_) {
+    torch::Tensor gradient = torch::empty(weights.sizes(), torch::kFloat32);
+    const auto count = static_cast<size_t>(weights.numel());
+    private_sum_->Read(first, expected, absl::MakeSpan(gradient.data_ptr<float>(), count));
+    weights.mutable_grad() = gradient;
+    first += count;
+  }
 }
 
 void Training::Report(int epoch, int64_t batch, int64_t images_of_epoch, const TrainProgressFn& progress) const {
@@ -190,9 +285,11 @@ void Training::Report(int epoch, int64_t batch, int64_t images_of_epoch, const T
   }
   const double seconds = SecondsSince(started_);
   const double rate = static_cast<double>(images_seen_) / std::max(seconds, 1e-9);
-  const int64_t left = Images() * (options_.epochs - epoch) + Images() - images_of_epoch;
-  progress({epoch, options_.epochs, batch, static_cast<int64_t>(batch_sizes_.size()),
-            loss_sum_ / static_cast<double>(images_of_epoch), rate, static_cast<double>(left) / rate});
+  // A private epoch may see an image twice, or none in its first steps.
+  const int64_t left = Images() * (options_.epochs - epoch) + std::max<int64_t>(Images() - images_of_epoch, 0);
+  progress({epoch, options_.epochs, batch, batches_,
+            loss_sum_ / static_cast<double>(std::max<int64_t>(images_of_epoch, 1)), rate,
+            rate > 0 ? static_cast<double>(left) / rate : 0});
 }
 
 absl::Status Training::RunEpoch(int epoch, const TrainProgressFn& progress) {
@@ -202,12 +299,7 @@ absl::Status Training::RunEpoch(int epoch, const TrainProgressFn& progress) {
   int64_t done = 0;
   for (size_t b = 0; b < batch_sizes_.size(); ++b) {
     const int64_t size = batch_sizes_[b];
-    const torch::Tensor input = LoadBatch(epoch, order.data() + done, size);
-    torch::Tensor labels = torch::empty({size}, torch::kFloat32);
-    for (int64_t i = 0; i < size; ++i) {
-      labels.data_ptr<float>()[i] = set_.labels[order[static_cast<size_t>(done + i)]];
-    }
-    absl::StatusOr<double> loss = Step(input, labels);
+    absl::StatusOr<double> loss = Step(epoch, order.data() + done, size);
     if (!loss.ok()) {
       return Annotate(loss.status(), fmt::format("epoch {}, batch {}", epoch, b + 1));
     }
@@ -216,6 +308,28 @@ absl::Status Training::RunEpoch(int epoch, const TrainProgressFn& progress) {
     images_seen_ += size;
     Report(epoch, static_cast<int64_t>(b) + 1, done, progress);
   }
+  return absl::OkStatus();
+}
+
+absl::Status Training::RunPrivateEpoch(int epoch, const TrainProgressFn& progress) {
+  loss_sum_ = 0;
+  int64_t done = 0;
+  for (int64_t b = 0; b < batches_; ++b) {
+    const PrivateStep step = {static_cast<uint32_t>(epoch), static_cast<uint32_t>(b)};
+    private_sum_->Clear();
+    for (const uint32_t patient : PoissonSample(images_of_patients_.size(), static_cast<uint64_t>(options_.batch_size),
+                                                *options_.privacy->key, step)) {
+      const std::vector<size_t>& images = images_of_patients_[patient];
+      CLOISTER_RETURN_IF_ERROR(AddPatient(epoch, images));
+      done += static_cast<int64_t>(images.size());
+      images_seen_ += static_cast<int64_t>(images.size());
+    }
+    TakePrivateGradient(step);
+    Descend();
+    Report(epoch, b + 1, done, progress);
+  }
+  // As if every image had been seen once, which is what the means are taken over.
+  loss_sum_ *= static_cast<double>(Images()) / static_cast<double>(std::max<int64_t>(done, 1));
   return absl::OkStatus();
 }
 
@@ -231,7 +345,8 @@ absl::StatusOr<TrainResult> Training::Run(const Bytes& initial_model, const std:
   started_ = SteadyClock::now();
   SteadyClock::time_point kept = started_;
   while (epochs_done_ < options_.epochs) {
-    CLOISTER_RETURN_IF_ERROR(RunEpoch(epochs_done_ + 1, progress));
+    CLOISTER_RETURN_IF_ERROR(Private() ? RunPrivateEpoch(epochs_done_ + 1, progress)
+                                       : RunEpoch(epochs_done_ + 1, progress));
     if (++epochs_done_ == 1) {
       loss_first_epoch_ = loss_sum_ / static_cast<double>(Images());
     }
@@ -246,9 +361,9 @@ absl::StatusOr<TrainResult> Training::Run(const Bytes& initial_model, const std:
     }
   }
   CLOISTER_ASSIGN_OR_RETURN(result.model, SaveWeights(*network_));
-  result.samples = Images();
-  result.batches = static_cast<int64_t>(batch_sizes_.size());
-  result.loss_sum = loss_sum_;
+  result.samples = Private() ? static_cast<int64_t>(images_of_patients_.size()) : Images();
+  result.batches = batches_;
+  result.loss_sum = Private() ? 0 : loss_sum_;
   result.loss_first_epoch = loss_first_epoch_;
   result.loss_last_epoch = loss_sum_ / static_cast<double>(Images());
   result.seconds = SecondsSince(started_);

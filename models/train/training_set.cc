@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "protocols/crypto/hash.h"
@@ -17,6 +18,37 @@ absl::Status Range(const char* field, double value, double least, double most) {
     return absl::OkStatus();
   }
   return absl::InvalidArgumentError(fmt::format("training: {} is {}; allowed: {} to {}", field, value, least, most));
+}
+
+absl::Status CheckPrivacy(const TrainingSet& set, const TrainOptions& options) {
+  CLOISTER_RETURN_IF_ERROR(Range("noise_multiplier", options.privacy->noise_multiplier, 0.01, 10'000));
+  CLOISTER_RETURN_IF_ERROR(Range("clip_norm", options.privacy->clip_norm, 1e-9, 1e9));
+  if (options.privacy->key == nullptr || options.privacy->key->size() != kPrivateKeyBytes) {
+    return absl::InvalidArgumentError(
+        fmt::format("training: private training needs a key of {} bytes", kPrivateKeyBytes));
+  }
+  if (options.positive_weight == 0) {
+    return absl::InvalidArgumentError(
+        "training: class weights from the counts of the set tell something about every patient; private training needs "
+        "a fixed positive_weight");
+  }
+  if (set.patients.size() != set.images.size()) {
+    return absl::InvalidArgumentError(
+        fmt::format("training: {} images, the patients of {}", set.images.size(), set.patients.size()));
+  }
+  std::vector<bool> seen(set.patients.size());
+  uint32_t most = 0;
+  for (const uint32_t patient : set.patients) {
+    if (patient >= seen.size()) {
+      return absl::InvalidArgumentError(fmt::format("training: patient {} of {} images", patient, seen.size()));
+    }
+    seen[patient] = true;
+    most = std::max(most, patient);
+  }
+  if (std::count(seen.begin(), seen.end(), true) != int64_t{most} + 1) {
+    return absl::InvalidArgumentError("training: patients must be numbered from 0 without a gap");
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -43,7 +75,7 @@ absl::Status CheckTraining(const TrainingSet& set, const TrainOptions& options) 
     return absl::FailedPreconditionError(
         fmt::format("training: {} usable images; at least 2 are needed", set.images.size()));
   }
-  return absl::OkStatus();
+  return options.privacy.has_value() ? CheckPrivacy(set, options) : absl::OkStatus();
 }
 
 std::vector<int64_t> BatchSizes(int64_t images, int64_t batch_size) {
@@ -55,6 +87,17 @@ std::vector<int64_t> BatchSizes(int64_t images, int64_t batch_size) {
     sizes.push_back(rest);
   }
   return sizes;
+}
+
+std::vector<std::vector<size_t>> ImagesOfPatients(const TrainingSet& set) {
+  std::vector<std::vector<size_t>> images;
+  for (size_t i = 0; i < set.patients.size(); ++i) {
+    if (set.patients[i] >= images.size()) {
+      images.resize(set.patients[i] + 1);
+    }
+    images[set.patients[i]].push_back(i);
+  }
+  return images;
 }
 
 double PositiveWeight(const TrainingSet& set, const TrainOptions& options) {
@@ -90,6 +133,13 @@ Digest ArgumentsDigest(const ModelSpec& spec, const Bytes& initial_model, const 
     images.Update(ByteView(reinterpret_cast<const char*>(&set.labels[i]), sizeof(float)));
   }
   writer.Put(images.Finish());
+  if (options.privacy.has_value()) {
+    writer.Blob(fmt::format("{} {}", options.privacy->noise_multiplier, options.privacy->clip_norm));
+    writer.Put(crypto::Sha256(options.privacy->key->view()));
+    for (const uint32_t patient : set.patients) {
+      writer.U32(patient);
+    }
+  }
   return crypto::Sha256(writer.bytes());
 }
 

@@ -13,7 +13,8 @@ std::string_view Pick(Language language, std::string_view english, std::string_v
 
 bool MayChange(RefusalReason reason) {
   return reason == RefusalReason::kNotApproved || reason == RefusalReason::kOutsideHours ||
-         reason == RefusalReason::kNoCohort || reason == RefusalReason::kCohortTooSmall;
+         reason == RefusalReason::kNoCohort || reason == RefusalReason::kCohortTooSmall ||
+         reason == RefusalReason::kDifferentialPrivacy;
 }
 
 std::string_view Advice(RefusalReason reason, Language language) {
@@ -53,6 +54,12 @@ std::string_view Advice(RefusalReason reason, Language language) {
                   "本院没有该任务的队列；请在院内运行 cloister-site cohort build。");
     case RefusalReason::kDeclined:
       return Pick(language, "A person at the site has declined; talk to the site.", "本院人员已拒绝；请与本院联系。");
+    case RefusalReason::kDifferentialPrivacy:
+      return Pick(language,
+                  "The plan costs the site's patients more privacy than plan or policy allow, or has no differential "
+                  "privacy; more noise, fewer rounds or a smaller batch_size cost less. The numbers are at the site.",
+                  "该计划消耗的隐私预算超出计划或本院策略的上限，或未使用差分隐私；"
+                  "增大噪声、减少轮数或减小 batch_size 可降低消耗。具体数值见院内。");
   }
   return "";
 }

@@ -43,6 +43,7 @@ enum class RefusalReason {
   kUnsupportedModel = 9,
   kNoCohort = 10,
   kDeclined = 11,
+  kDifferentialPrivacy = 12,
 };
 
 enum class FailureReason {

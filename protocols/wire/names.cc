@@ -43,6 +43,7 @@ constexpr std::array<Row<RefusalReason>, 11> kRefusals = {{
     {RefusalReason::kPlanInvalid, "PLAN_INVALID"},
     {RefusalReason::kUnsupportedModel, "UNSUPPORTED_MODEL"},
     {RefusalReason::kNoCohort, "NO_COHORT"},
+    {RefusalReason::kDifferentialPrivacy, "DIFFERENTIAL_PRIVACY"},
     {RefusalReason::kDeclined, "DECLINED"},
 }};
 

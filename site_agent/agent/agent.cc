@@ -113,10 +113,7 @@ struct Agent::Wiring {
     context.clock = parts.clock;
     context.architectures = parts.architectures;
     context.version = parts.version;
-    context.policy = [path = parts.config.policy]() -> absl::StatusOr<Policy> {
-      CLOISTER_ASSIGN_OR_RETURN(const Bytes text, ReadFile(path, uint64_t{1} << 20));
-      return ParsePolicy(text, path.string());
-    };
+    context.policy = [path = parts.config.policy] { return ReadPolicy(path); };
   }
 
   WorkerJobs::Options JobOptions() const {

@@ -33,7 +33,7 @@ struct AgentParts {
   const Clock* clock = nullptr;
   crypto::CurrentSigner signer;
   crypto::Certificate ca;
-  std::set<std::string> architectures = {"resnet18", "resnet34"};
+  std::set<std::string> architectures = {"resnet18", "resnet34", "resnet18_gn", "resnet34_gn"};
   std::string version;
   std::map<std::string, std::string> worker_environment;
 };

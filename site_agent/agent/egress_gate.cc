@@ -76,7 +76,10 @@ void EgressGate::AllowFiles(const JobId& job, const plan::Experiment& plan) {
   // A validation covers at most every round's model and every site's baseline, each on two splits.
   const uint64_t slots = 2 * (static_cast<uint64_t>(plan.algorithm.rounds) + 1 + wire::kMaxModels);
   sizes.most_counters = 8 * std::max<uint64_t>(plan::kTrainCounters, plan::HistogramCounters(plan) * slots);
-  sizes.most_baseline = plan.model.parameters * sizeof(float) + kSafetensorsOverhead;
+  // A baseline is trained without noise, so with differential privacy none leaves.
+  if (!plan.privacy.differential_privacy.has_value()) {
+    sizes.most_baseline = plan.model.parameters * sizeof(float) + kSafetensorsOverhead;
+  }
   std::lock_guard lock(mutex_);
   files_[job] = sizes;
 }

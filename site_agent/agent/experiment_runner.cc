@@ -121,6 +121,10 @@ void ExperimentRunner::CleanUp() {
     Log()->error("{}: the job's secret could not be removed: {}", job_.value(), TextOf(erased));
   }
   (void)site_->store->sums().ForgetJob(job_);
+  if (const absl::Status ended = site_->store->privacy().End(job_, site_->NowUnixMs()); !ended.ok()) {
+    Log()->error("{}: the privacy that was promised and not spent could not be given back: {}", job_.value(),
+                 TextOf(ended));
+  }
   (void)site_->store->progress().Remove(job_.value());
   std::error_code ignored;
   std::filesystem::remove_all(site_->config->data / "spool" / job_.value(), ignored);
@@ -144,9 +148,22 @@ void ExperimentRunner::SweepRounds(int keep_from) {
 }
 
 absl::StatusOr<std::optional<TrainingResult>> ExperimentRunner::Train(const AcceptedExperiment& experiment, int round,
-                                                                      const std::filesystem::path& initial) {
+                                                                      const std::filesystem::path& initial,
+                                                                      const Digest& initial_digest) {
   failure_.reset();
-  const WorkerJob job = TrainingJob(job_, experiment.plan, experiment.cohort, round, initial);
+  // The local-only baseline is trained without noise: with differential privacy it never leaves the site.
+  const bool with_noise = round > 0 && HasPatientPrivacy(experiment.plan);
+  crypto::SecretBytes noise_key;
+  if (with_noise) {
+    const Digest training = TrainingDigest(experiment.plan_digest, experiment.cohort.digest, round, initial_digest);
+    if (const absl::Status spent = privacy_.Spend(experiment.plan, experiment.cohort, training); !spent.ok()) {
+      failure_ = wire::FailureReason::kInternal;
+      return Annotate(spent, "differential privacy");
+    }
+    noise_key = NoiseKey(experiment.job_secret, training);
+  }
+  const WorkerJob job =
+      TrainingJob(job_, experiment.plan, experiment.cohort, round, initial, with_noise ? &noise_key : nullptr);
   const auto progress =
       std::make_shared<ProgressReporter>(&site_->store->progress(), site_->clock, job_.value(),
                                          round == 0 ? "baseline" : "round", round, experiment.plan.algorithm.rounds);
@@ -215,7 +232,8 @@ absl::Status ExperimentRunner::RunBaseline(const AcceptedExperiment& experiment,
   CLOISTER_ASSIGN_OR_RETURN(
       const std::filesystem::path initial,
       site_->models->Fetch(experiment.plan.model.initial_model, experiment.MostModelBytes(), stop));
-  CLOISTER_ASSIGN_OR_RETURN(const std::optional<TrainingResult> baseline, Train(experiment, 0, initial));
+  CLOISTER_ASSIGN_OR_RETURN(const std::optional<TrainingResult> baseline,
+                            Train(experiment, 0, initial, experiment.plan.model.initial_model));
   if (!baseline.has_value()) {
     return absl::OkStatus();
   }
@@ -235,7 +253,8 @@ absl::StatusOr<wire::BaselineReady> ExperimentRunner::SealBaseline(const Accepte
                                                                    const TrainingResult& baseline,
                                                                    const transport::StopSource& stop) {
   CLOISTER_ASSIGN_OR_RETURN(const Policy policy, site_->policy());
-  if (policy.share_local_baseline == BaselineSharing::kNever) {
+  if (policy.share_local_baseline == BaselineSharing::kNever ||
+      experiment.plan.privacy.differential_privacy.has_value()) {
     wire::BaselineReady ready;
     ready.job = job_;
     return ready;
@@ -420,7 +439,7 @@ absl::Status ExperimentRunner::RunSum(const AcceptedExperiment& experiment, cons
     }
     // Local training starts with the round's first message and runs beside the next ones.
     const absl::StatusOr<std::optional<TrainingResult>> started =
-        Train(experiment, static_cast<int>(step.round), sum->global_model);
+        Train(experiment, static_cast<int>(step.round), sum->global_model, sum->models[0].blob);
     CLOISTER_RETURN_IF_ERROR(started.status());
   }
   if (step.phase == wire::SumPhase::kMask) {
@@ -478,7 +497,7 @@ absl::Status ExperimentRunner::RunMask(const AcceptedExperiment& experiment, con
   std::function<absl::StatusOr<std::vector<VectorContent>>()> contents;
   if (step.kind == wire::SumKind::kTrain) {
     CLOISTER_ASSIGN_OR_RETURN(const std::optional<TrainingResult> local,
-                              Train(experiment, static_cast<int>(step.round), sum.global_model));
+                              Train(experiment, static_cast<int>(step.round), sum.global_model, sum.models[0].blob));
     if (!local.has_value()) {
       return absl::OkStatus();
     }

@@ -21,7 +21,8 @@ namespace cloister::site {
 
 class ExperimentRunner {
  public:
-  ExperimentRunner(const SiteContext* site, JobId job) : site_(site), job_(std::move(job)), offers_(site, job_) {}
+  ExperimentRunner(const SiteContext* site, JobId job)
+      : site_(site), job_(std::move(job)), offers_(site, job_), privacy_(site, job_) {}
 
   // `items`: everything the coordinator lists as open for this job now.
   void Step(const std::vector<wire::WorkItem>& items, const transport::StopSource& stop);
@@ -67,7 +68,8 @@ class ExperimentRunner {
   // The local result of a training round or the baseline, or nothing while it runs. The status of a failed worker job
   // carries its reason through `failure_`.
   absl::StatusOr<std::optional<TrainingResult>> Train(const AcceptedExperiment& experiment, int round,
-                                                      const std::filesystem::path& initial);
+                                                      const std::filesystem::path& initial,
+                                                      const Digest& initial_digest);
   absl::StatusOr<std::vector<VectorContent>> TrainingContents(const AcceptedExperiment& experiment,
                                                               const wire::SumStep& step, const OpenSum& sum,
                                                               const TrainingResult& local);
@@ -94,6 +96,7 @@ class ExperimentRunner {
   const SiteContext* site_;
   JobId job_;
   OfferDesk offers_;
+  PrivacyDesk privacy_;
   std::unique_ptr<AcceptedExperiment> accepted_;
   std::map<SumKey, OpenSum> sums_;
   std::set<std::string> failed_;  // steps this site has left

@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <set>
 
 #include "protocols/crypto/hash.h"
+#include "protocols/crypto/hkdf.h"
 
 namespace cloister::site {
 namespace {
@@ -21,6 +24,16 @@ Json CasesJson(const std::vector<const ManifestCase*>& cases) {
   Json result = Json::array();
   for (const ManifestCase* one : cases) {
     result.push_back(Json{{"case", one->id}, {"label", one->positive ? 1 : 0}});
+  }
+  return result;
+}
+
+// The same with each patient under a number.
+Json PrivateCasesJson(const std::vector<const ManifestCase*>& cases) {
+  std::map<std::string, size_t> numbers;
+  Json result = CasesJson(cases);
+  for (size_t i = 0; i < cases.size(); ++i) {
+    result[i]["patient"] = numbers.try_emplace(cases[i]->patient, numbers.size()).first->second;
   }
   return result;
 }
@@ -51,7 +64,7 @@ absl::Status Missing(const char* what) {
 }  // namespace
 
 WorkerJob TrainingJob(const JobId& job, const plan::Experiment& plan, const FrozenCohort& cohort, int round,
-                      const std::filesystem::path& initial_model) {
+                      const std::filesystem::path& initial_model, const crypto::SecretBytes* noise_key) {
   const plan::Algorithm& algorithm = plan.algorithm;
   WorkerJob result;
   result.kind = "train";
@@ -73,7 +86,38 @@ WorkerJob TrainingJob(const JobId& job, const plan::Experiment& plan, const Froz
                         {"weight_decay", algorithm.optimizer.weight_decay}}},
                       {"proximal_mu", round == 0 ? 0.0 : algorithm.proximal_mu}}},
                     {"augment", algorithm.augment}};
+  if (noise_key != nullptr) {
+    const plan::DifferentialPrivacy& privacy = *plan.privacy.differential_privacy;
+    result.job["cases"] = PrivateCasesJson(cohort.Of(CohortSplit::kTrain));
+    result.job["privacy"] = Json{{"noise_multiplier", privacy.noise_multiplier},
+                                 {"clip_norm", privacy.clip_norm},
+                                 {"key", HexEncode(noise_key->view())}};
+  }
   return result;
+}
+
+Digest TrainingDigest(const Digest& plan, const Digest& cohort, int round, const Digest& initial_model) {
+  CanonicalWriter writer;
+  writer.Blob("cloister/training").Put(plan).Put(cohort).U32(static_cast<uint32_t>(round)).Put(initial_model);
+  return crypto::Sha256(writer.bytes());
+}
+
+crypto::SecretBytes NoiseKey(const crypto::SecretBytes& job_secret, const Digest& training) {
+  CanonicalWriter info;
+  info.Blob("dp-sgd").Put(training);
+  return crypto::Hkdf("cloister/job", job_secret, info.bytes(), 32);
+}
+
+int TrainingPatientsOf(const FrozenCohort& cohort) {
+  std::set<std::string> patients;
+  for (const ManifestCase* one : cohort.Of(CohortSplit::kTrain)) {
+    patients.insert(one->patient);
+  }
+  return static_cast<int>(patients.size());
+}
+
+bool HasPatientPrivacy(const plan::Experiment& plan) {
+  return plan.privacy.differential_privacy.has_value() && plan.privacy.differential_privacy->unit == plan::kPatientUnit;
 }
 
 absl::StatusOr<TrainingResult> ReadTrainingResult(const WorkerDone& done) {

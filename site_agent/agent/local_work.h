@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "eval/federated/site_summary.h"
+#include "protocols/crypto/secret.h"
 #include "protocols/plan/experiment.h"
 #include "protocols/plan/sums.h"
 #include "site_agent/agent/cohort_desk.h"
@@ -16,8 +17,20 @@
 namespace cloister::site {
 
 // round 0: the local-only baseline, from the plan's initial model.
+// `noise_key`: of a training with differential privacy for each patient (NoiseKey); null for any other.
 WorkerJob TrainingJob(const JobId& job, const plan::Experiment& plan, const FrozenCohort& cohort, int round,
-                      const std::filesystem::path& initial_model);
+                      const std::filesystem::path& initial_model, const crypto::SecretBytes* noise_key = nullptr);
+
+// A round's training as the privacy ledger knows it: another model to start from makes it another one.
+Digest TrainingDigest(const Digest& plan, const Digest& cohort, int round, const Digest& initial_model);
+// Where its samples and noise come from: a function of the job's secret, so that a restarted site repeats its bytes
+// (docs/adr/0002), and of all that the training depends on, so that no noise is ever seen with two different data.
+crypto::SecretBytes NoiseKey(const crypto::SecretBytes& job_secret, const Digest& training);
+
+// Training patients of a frozen cohort.
+int TrainingPatientsOf(const FrozenCohort& cohort);
+// Has the plan's training differential privacy for each patient?
+bool HasPatientPrivacy(const plan::Experiment& plan);
 
 struct TrainingResult {
   std::filesystem::path model;

@@ -40,6 +40,8 @@ wire::RefusalReason ToWire(Refusal refusal) {
       return wire::RefusalReason::kNoCohort;
     case Refusal::kDeclined:
       return wire::RefusalReason::kDeclined;
+    case Refusal::kDifferentialPrivacy:
+      return wire::RefusalReason::kDifferentialPrivacy;
   }
   return wire::RefusalReason::kNotApproved;
 }
@@ -124,6 +126,10 @@ absl::StatusOr<Decision> OfferDesk::DecideNow(const plan::Experiment& plan, cons
   }
   facts.label_file_configured = site_->config->LabelsOf(plan.task.name) != nullptr;
   facts.architectures = site_->architectures;
+  const bool with_privacy = plan.privacy.differential_privacy.has_value();
+  if (with_privacy) {
+    CLOISTER_ASSIGN_OR_RETURN(facts.privacy, privacy_.FactsOf(plan));
+  }
   const absl::TimeZone zone = absl::LocalTimeZone();
   Decision decision = Decide(policy, plan, facts, site_->clock->Now(), zone);
   if (!decision.accepted()) {
@@ -141,6 +147,9 @@ absl::StatusOr<Decision> OfferDesk::DecideNow(const plan::Experiment& plan, cons
   facts.patients = Patients(plan);
   if (!facts.patients.has_value()) {
     return absl::UnavailableError("the cohort is not ready");
+  }
+  if (with_privacy) {
+    CLOISTER_ASSIGN_OR_RETURN(facts.privacy, privacy_.FactsOf(plan));  // now of exactly these patients
   }
   return Decide(policy, plan, facts, site_->clock->Now(), zone);
 }
@@ -198,12 +207,25 @@ std::optional<wire::ExperimentAnswer> OfferDesk::Look(const wire::ExperimentOffe
     return std::nullopt;
   }
   if (!decision->accepted()) {
-    if (*decision->refusal == Refusal::kCohortTooSmall || *decision->refusal == Refusal::kNoCohort) {
+    // Too much privacy may have been asked of just these patients.
+    const bool of_the_cohort =
+        *decision->refusal == Refusal::kCohortTooSmall || *decision->refusal == Refusal::kNoCohort ||
+        (*decision->refusal == Refusal::kDifferentialPrivacy && site_->cohorts->Frozen(job_).ok());
+    if (of_the_cohort) {
       (void)site_->store->cohorts().DropManifest(job_);
       site_->background->Forget("freeze/" + job_.value());
       cohort_again_ = site_->clock->Now() + kSmallCohortRetry;
     }
     return Refuse(*decision->refusal, decision->detail);
+  }
+  const absl::StatusOr<FrozenCohort> cohort = site_->cohorts->Frozen(job_);
+  const absl::Status promised = cohort.ok() ? privacy_.Promise(*plan, *cohort) : cohort.status();
+  if (absl::IsResourceExhausted(promised) || absl::IsFailedPrecondition(promised)) {
+    return Refuse(Refusal::kDifferentialPrivacy, TextOf(promised));
+  }
+  if (!promised.ok()) {
+    SayOnce("cannot decide: " + TextOf(promised));
+    return std::nullopt;
   }
   std::optional<wire::ExperimentAnswer> answer = Accept(digest);
   if (answer.has_value()) {

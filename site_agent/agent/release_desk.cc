@@ -265,6 +265,7 @@ absl::StatusOr<ReleaseReport> ReleaseDesk::WriteReport(const ReleaseRow& row, co
     evidence.local_only = scored.result->test.scores.at(kLocalOnlyId);
   }
   CLOISTER_ASSIGN_OR_RETURN(evidence.sign_off, site_->store->releases().NewestSignOff(row.release));
+  CLOISTER_ASSIGN_OR_RETURN(evidence.privacy, site_->store->privacy().Get(row.job));
   evidence.generated_utc = FormatUtc(site_->clock->Now());
   evidence.code_version = site_->version;
   CLOISTER_ASSIGN_OR_RETURN(const Policy policy, site_->policy());

@@ -79,6 +79,26 @@ eval::SignOff SignOffOf(const SignOffRow& row) {
   return sign_off;
 }
 
+// What this site's training has told, not what was promised. Nothing: the plan has no differential privacy.
+std::optional<eval::PrivacyStatement> PrivacyOf(const ReleaseEvidence& evidence) {
+  const auto& planned = evidence.plan->privacy.differential_privacy;
+  if (!planned.has_value()) {
+    return std::nullopt;
+  }
+  eval::PrivacyStatement privacy;
+  privacy.unit = planned->unit;
+  privacy.delta = planned->delta;
+  privacy.planned_epsilon = planned->max_epsilon;
+  privacy.noise_multiplier = planned->noise_multiplier;
+  privacy.clip_norm = planned->clip_norm;
+  if (evidence.privacy.has_value()) {
+    privacy.epsilon = evidence.privacy->spent_epsilon;
+    privacy.trainings = evidence.privacy->trainings;
+    privacy.accountant = evidence.privacy->accountant;
+  }
+  return privacy;
+}
+
 // The gates decided at this site: the plan's per-site ones, and the policy's own bound.
 absl::StatusOr<std::vector<eval::ReportedGate>> JudgeHere(const Policy& policy, const ReleaseEvidence& evidence) {
   std::vector<eval::Gate> gates = GatesOf(*evidence.plan, true);
@@ -161,6 +181,10 @@ std::string NumbersJson(const SiteConfig& config, const ReleaseEvidence& evidenc
   if (!evidence.local_only.empty()) {
     local_only["auc"] = EstimateJson(Measure("auc", WithScores(evidence.cases, evidence.local_only), threshold));
   }
+  Json privacy;
+  if (const auto stated = PrivacyOf(evidence); stated.has_value()) {
+    privacy = Json{{"unit", stated->unit}, {"epsilon", stated->epsilon}, {"delta", stated->delta}};
+  }
   Json judged = Json::array();
   for (const eval::ReportedGate& gate : gates) {
     judged.push_back(Json{{"rule", eval::GateInWords(gate.gate)},
@@ -183,6 +207,7 @@ std::string NumbersJson(const SiteConfig& config, const ReleaseEvidence& evidenc
                {{"auc", EstimateJson(Measure("auc", evidence.cases, threshold))},
                 {"sensitivity", EstimateJson(Measure("sensitivity", evidence.cases, threshold))},
                 {"specificity", EstimateJson(Measure("specificity", evidence.cases, threshold))}}},
+              {"differential_privacy", privacy},
               {"gates", judged},
               {"gate", eval::OutcomeCode(outcome)},
               {"gate_passed", outcome == eval::Outcome::kPass}}
@@ -249,6 +274,7 @@ absl::StatusOr<ReleaseReport> MakeReleaseReport(const SiteConfig& config, const 
   input.viewer_link = config.viewer_link;
   input.statement.overlapping_patients = 0;  // whole patients are split, see cohort/split.h
   input.statement.preregistered_utc = "";
+  input.privacy = PrivacyOf(evidence);
   if (evidence.sign_off) {
     input.sign_off = SignOffOf(*evidence.sign_off);
   }

@@ -12,6 +12,7 @@
 #include "site_agent/agent/local_work.h"
 #include "site_agent/agent/site_config.h"
 #include "site_agent/policy/policy.h"
+#include "site_agent/storage/privacy_table.h"
 #include "site_agent/storage/release_table.h"
 
 namespace cloister::site {
@@ -24,6 +25,7 @@ struct ReleaseEvidence {
   eval::Cases cases;               // the release's scores of the test cases
   std::vector<double> local_only;  // of the same cases; empty: there is no local-only model
   std::optional<SignOffRow> sign_off;
+  std::optional<PrivacyRow> privacy;  // the ledger's entry of the job, if it has one
   std::string generated_utc;
   std::string code_version;
 };

@@ -54,6 +54,8 @@ secure_aggregation: required
 approval: manual                   # manual: a person runs cloister-site approve; automatic
 # hours: {from: "18:00", to: "07:00"}
 share_local_baseline: never        # sealed: the other hospitals of a study, not the coordinator, may test our local model
+# What all experiments together may tell of one patient; require: a plan without differential privacy is refused
+# differential_privacy: {max_epsilon: 10, delta: 1.0e-4, require: false}
 serving: allowed                   # allowed: answer new studies once a release is signed; never
 # A release, on this site's test patients; require_decided: a gate that they are too few to decide has failed
 release_gate: {minimum_auc: 0.0, require_decided: false}

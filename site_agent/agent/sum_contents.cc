@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "eval/federated/score_histogram.h"
 #include "protocols/base/log.h"
 #include "protocols/crypto/hash.h"
@@ -54,10 +56,13 @@ absl::StatusOr<std::vector<VectorContent>> ExperimentRunner::TrainingContents(co
   update_.emplace(*std::move(made));
   plan::TrainCounters counters;
   counters.weight = update_->weight().fixed();
-  if (!plan::HasSiteUnit(experiment.plan)) {  // else they would tell of this site what the noise hides
+  // With differential privacy the loss stays here, since it has no noise; where the unit is the site, so do the counts.
+  if (!plan::HasSiteUnit(experiment.plan)) {
     counters.samples = local.samples;
-    counters.loss_sum = local.loss_sum;
     counters.batches = local.batches;
+  }
+  if (!experiment.plan.privacy.differential_privacy.has_value()) {
+    counters.loss_sum = local.loss_sum;
   }
   std::vector<VectorContent> contents(2);
   const auto read = [this](uint64_t first, auto residues) {
@@ -201,6 +206,11 @@ absl::Status ExperimentRunner::SendSummary(const AcceptedExperiment& experiment,
     return absl::OkStatus();
   }
   const std::vector<eval::Gate> gates = GatesOf(experiment.plan, true);
+  // The local-only model was trained without noise: with differential privacy nothing is said of it that no gate needs.
+  const bool compare = !experiment.plan.privacy.differential_privacy.has_value() ||
+                       std::any_of(gates.begin(), gates.end(), [](const eval::Gate& gate) {
+                         return gate.comparison == eval::Gate::Comparison::kNonInferior;
+                       });
   wire::SiteSummary message;
   message.job = job_;
   message.kind = step.kind;
@@ -213,7 +223,7 @@ absl::Status ExperimentRunner::SendSummary(const AcceptedExperiment& experiment,
     eval::SummaryInput input;
     input.model = model.blob;
     input.cases = cases;
-    if (!own_baseline.empty()) {
+    if (compare && !own_baseline.empty()) {
       input.local_only_scores = result.test.scores.at(own_baseline);
     }
     input.gates = gates;

@@ -117,6 +117,7 @@ int RunCommandLine(const std::vector<std::string>& arguments, Terminal terminal)
   AddDoctorCommand(commands);
   AddCohortCommands(commands);
   AddExperimentCommands(commands);
+  AddPrivacyCommand(commands);
   AddReleaseCommands(commands);
   AddReportCommand(commands);
   AddStatusCommand(commands);

@@ -91,6 +91,7 @@ void AddSetupCommands(CommandSet& commands);       // init, enroll, run
 void AddDoctorCommand(CommandSet& commands);       // doctor
 void AddCohortCommands(CommandSet& commands);      // cohort show|build
 void AddExperimentCommands(CommandSet& commands);  // experiments, approve, decline
+void AddPrivacyCommand(CommandSet& commands);      // privacy
 void AddReleaseCommands(CommandSet& commands);     // releases, sign, rollback
 void AddReportCommand(CommandSet& commands);       // report
 void AddAuditCommands(CommandSet& commands);       // audit verify|show

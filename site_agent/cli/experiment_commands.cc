@@ -8,6 +8,7 @@
 #include "protocols/plan/experiment.h"
 #include "site_agent/cli/command.h"
 #include "site_agent/cli/text.h"
+#include "site_agent/policy/privacy_words.h"
 #include "site_agent/storage/decisions.h"
 
 namespace cloister::site {
@@ -111,7 +112,25 @@ std::string TrainingInWords(const plan::Algorithm& algorithm) {
                      algorithm.batch_size, algorithm.optimizer.name, algorithm.optimizer.lr);
 }
 
-std::string PlanInWords(const ExperimentRow& row, const plan::Experiment& plan) {
+// What the ledger says of the experiment, and the policy of all of them.
+absl::StatusOr<PrivacyOffer> PrivacyOf(const SiteConfig& config, SiteStore& store, const JobId& job,
+                                       const plan::Experiment& plan) {
+  PrivacyOffer offer;
+  offer.planned = plan.privacy.differential_privacy;
+  CLOISTER_ASSIGN_OR_RETURN(const std::optional<PrivacyRow> row, store.privacy().Get(job));
+  if (row.has_value()) {
+    offer.epsilon = row->epsilon;
+    offer.training_patients = row->training_patients;
+  }
+  CLOISTER_ASSIGN_OR_RETURN(const PrivacyTotal others, store.privacy().Total(job));
+  offer.spent = others.spent_epsilon;
+  offer.promised = others.taken_epsilon - others.spent_epsilon;
+  CLOISTER_ASSIGN_OR_RETURN(const Policy policy, ReadPolicy(config.policy));
+  offer.limit = policy.differential_privacy;
+  return offer;
+}
+
+std::string PlanInWords(const ExperimentRow& row, const plan::Experiment& plan, const PrivacyOffer& privacy) {
   std::vector<std::pair<std::string, std::string>> facts = {
       {"Experiment", fmt::format("{}  (job {})", Printable(plan.name), row.job.value())},
       {"Sponsor", Printable(row.sponsor)},
@@ -121,6 +140,7 @@ std::string PlanInWords(const ExperimentRow& row, const plan::Experiment& plan) 
       {"Training", Printable(TrainingInWords(plan.algorithm))},
       {"Sums", fmt::format("secure aggregation {}; a sum opens over at least {} sites, with up to {} colluding",
                            Printable(plan.privacy.secure_aggregation), plan.sites.minimum, plan.privacy.colluders)},
+      {"Privacy", Printable(PrivacyInWords(privacy))},
       {"Told about us",
        fmt::format("counts of at least {} patients, metrics and gate verdicts of {:.0f}% test patients",
                    plan.privacy.minimum_cell, plan.evaluation.test_share * 100)}};
@@ -140,7 +160,8 @@ absl::StatusOr<int> Decide(Session& session, const ExperimentOptions& options, A
   const bool approve = decision == ApprovalDecision::kApproved;
   const absl::StatusOr<plan::Experiment> plan = plan::ParsePlan(row.plan);
   if (plan.ok()) {
-    session.out() << PlanInWords(row, *plan);
+    CLOISTER_ASSIGN_OR_RETURN(const PrivacyOffer privacy, PrivacyOf(config, *store, row.job, *plan));
+    session.out() << PlanInWords(row, *plan, privacy);
   } else if (approve) {
     return Annotate(plan.status(),
                     fmt::format("the plan of {} cannot be read, so it cannot be approved", row.job.value()));

@@ -2,6 +2,7 @@
 // report: the numbers of a release at this site.
 #include <fmt/format.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <ostream>
 
@@ -84,6 +85,17 @@ std::string RowOf(const std::string& site, const Json& numbers) {
                      cell({"federated", "specificity"}));
 }
 
+// Of a report from before there was any: not stated.
+std::string PrivacyInWords(const Json& numbers) {
+  if (At(numbers, {"differential_privacy", "unit"}).is_string()) {
+    const Json privacy = At(numbers, {"differential_privacy"});
+    return fmt::format("differential privacy for each {}, epsilon {:.2f} at delta {:g}",
+                       Printable(At(privacy, {"unit"}).get<std::string>()),
+                       std::ceil(Number(privacy, "epsilon") * 100) / 100, Number(privacy, "delta"));
+  }
+  return numbers.contains("differential_privacy") ? "no differential privacy" : "not stated";
+}
+
 std::string InWords(const ReleaseRow& row, const Json& numbers) {
   const auto cell = [&](std::initializer_list<const char*> path) { return EstimateInWords(At(numbers, path), true); };
   std::string text =
@@ -97,7 +109,8 @@ std::string InWords(const ReleaseRow& row, const Json& numbers) {
                  {"AUC, local only", cell({"local_only", "auc"})},
                  {"AUC, federated", cell({"federated", "auc"})},
                  {"Sensitivity", cell({"federated", "sensitivity"})},
-                 {"Specificity", cell({"federated", "specificity"})}});
+                 {"Specificity", cell({"federated", "specificity"})},
+                 {"Privacy", PrivacyInWords(numbers)}});
   const Json gates = At(numbers, {"gates"});
   std::vector<std::vector<std::string>> lines;
   if (gates.is_array()) {

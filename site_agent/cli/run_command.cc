@@ -47,11 +47,6 @@ absl::Status MakeDataFolder(const std::filesystem::path& data) {
   return error ? ErrnoStatus(error.value(), "cannot set the mode of", data) : absl::OkStatus();
 }
 
-absl::Status CheckPolicyFile(const std::filesystem::path& path) {
-  CLOISTER_ASSIGN_OR_RETURN(const Bytes text, ReadFile(path, uint64_t{1} << 20));
-  return ParsePolicy(text, path.string()).status();
-}
-
 absl::StatusOr<std::unique_ptr<Portal>> StartPortal(const SiteConfig& config, SiteStore* store, const Clock* clock) {
   if (config.portal_port == 0) {
     return nullptr;
@@ -61,6 +56,7 @@ absl::StatusOr<std::unique_ptr<Portal>> StartPortal(const SiteConfig& config, Si
   options.host = config.portal_host;
   options.port = config.portal_port;
   options.users_file = config.portal_users;
+  options.policy = config.policy;
   const absl::Status readable = transport::ReadUsers(config.portal_users).status();
   if (absl::IsNotFound(readable)) {
     Log()->warn("nobody can log in to the portal yet: cloister-site portal-user NAME");
@@ -90,7 +86,7 @@ absl::Status RunAgent(const SiteConfig& config) {
   const SystemClock clock;
   CLOISTER_RETURN_IF_ERROR(MakeDataFolder(config.data));
   CLOISTER_ASSIGN_OR_RETURN(const Descriptor lock, LockDataFolder(config.data));
-  CLOISTER_RETURN_IF_ERROR(CheckPolicyFile(config.policy));
+  CLOISTER_RETURN_IF_ERROR(ReadPolicy(config.policy).status());
 
   CLOISTER_ASSIGN_OR_RETURN(const std::unique_ptr<transport::WatchedSigner> signer,
                             transport::WatchedSigner::Create(config.certificates, crypto::Role::kSite, &clock));
@@ -140,7 +136,7 @@ absl::Status RunAgent(const SiteConfig& config) {
                                                      &clock,
                                                      [&signer] { return signer->Get(); },
                                                      std::move(ca),
-                                                     {"resnet18", "resnet34"},
+                                                     {"resnet18", "resnet34", "resnet18_gn", "resnet34_gn"},
                                                      kVersion,
                                                      {}}));
   CLOISTER_ASSIGN_OR_RETURN(const std::unique_ptr<Portal> portal, StartPortal(config, store.get(), &clock));

@@ -17,6 +17,18 @@ size_t ShareOf(size_t patients, double share, size_t at_least_one_from) {
   return patients >= at_least_one_from ? std::max<size_t>(1, rounded) : 0;
 }
 
+struct StratumSizes {
+  size_t test = 0;
+  size_t tuning = 0;
+};
+
+StratumSizes SizesOf(size_t patients, const SplitRule& rule) {
+  StratumSizes sizes;
+  sizes.test = std::min(ShareOf(patients, rule.test_share, 2), patients > 0 ? patients - 1 : 0);
+  sizes.tuning = std::min(ShareOf(patients, rule.tuning_share, 3), patients > 0 ? patients - 1 - sizes.test : 0);
+  return sizes;
+}
+
 }  // namespace
 
 std::string_view CohortSplitName(CohortSplit split) {
@@ -47,16 +59,23 @@ std::map<std::string, CohortSplit> SplitPatients(const std::vector<PatientClass>
   std::map<std::string, CohortSplit> splits;
   for (auto& stratum : strata) {
     std::sort(stratum.begin(), stratum.end());
-    const size_t n = stratum.size();
-    const size_t test = std::min(ShareOf(n, rule.test_share, 2), n > 0 ? n - 1 : 0);
-    const size_t tuning = std::min(ShareOf(n, rule.tuning_share, 3), n > 0 ? n - 1 - test : 0);
-    for (size_t i = 0; i < n; ++i) {
+    const auto [test, tuning] = SizesOf(stratum.size(), rule);
+    for (size_t i = 0; i < stratum.size(); ++i) {
       splits[stratum[i].second] = i < test            ? CohortSplit::kTest
                                   : i < test + tuning ? CohortSplit::kTuning
                                                       : CohortSplit::kTrain;
     }
   }
   return splits;
+}
+
+size_t TrainingPatients(size_t positive, size_t negative, const SplitRule& rule) {
+  size_t training = 0;
+  for (const size_t patients : {positive, negative}) {
+    const auto [test, tuning] = SizesOf(patients, rule);
+    training += patients - test - tuning;
+  }
+  return training;
 }
 
 }  // namespace cloister::site

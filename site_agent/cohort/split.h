@@ -36,6 +36,9 @@ struct SplitRule {
 std::map<std::string, CohortSplit> SplitPatients(const std::vector<PatientClass>& patients, const SplitRule& rule,
                                                  const crypto::SecretBytes& site_secret);
 
+// How many patients are for training where `positive` and `negative` are in the two strata.
+size_t TrainingPatients(size_t positive, size_t negative, const SplitRule& rule);
+
 // The keyed hash that the order, and pseudonyms, come from: 16 bytes, different for every `purpose`.
 Bytes KeyedHash(const crypto::SecretBytes& site_secret, std::string_view purpose, uint64_t seed, ByteView value);
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "protocols/base/file.h"
 #include "protocols/base/strict_yaml.h"
 
 namespace cloister::site {
@@ -41,6 +42,49 @@ Decision Refuse(Refusal refusal, std::string detail) {
   return Decision{refusal, std::move(detail)};
 }
 
+// Why the privacy that `plan` costs is too much, or "".
+std::string TooLittlePrivacy(const Policy& policy, const plan::Experiment& plan, const Facts& facts) {
+  const auto& limit = policy.differential_privacy;
+  const auto& planned = plan.privacy.differential_privacy;
+  if (!planned.has_value()) {
+    return limit.has_value() && limit->require
+               ? "the plan has no differential privacy, which this site's policy requires"
+               : "";
+  }
+  if (!facts.privacy.has_value()) {
+    return "what the plan costs in privacy has not been computed";
+  }
+  if (!facts.privacy->asked.ok()) {
+    return fmt::format("what the plan costs in privacy cannot be told: {}",
+                       std::string(facts.privacy->asked.status().message()));
+  }
+  const plan::PlanEpsilon& asked = *facts.privacy->asked;
+  // A number that is not finite fails each comparison.
+  if (!(asked.epsilon <= planned->max_epsilon)) {
+    return fmt::format(
+        "here the experiment would cost epsilon {:.3g}, and the plan allows {:.3g}: more noise, fewer "
+        "rounds, a smaller batch_size or more training patients cost less",
+        asked.epsilon, planned->max_epsilon);
+  }
+  if (!limit.has_value()) {
+    return "";
+  }
+  if (!(facts.privacy->taken_epsilon + asked.epsilon <= limit->max_epsilon)) {
+    return fmt::format(
+        "the experiment asks for epsilon {:.3g}; of this site's {:.3g}, {:.3g} are spent or promised and "
+        "{:.3g} are left (cloister-site privacy)",
+        asked.epsilon, limit->max_epsilon, facts.privacy->taken_epsilon,
+        std::max(0.0, limit->max_epsilon - facts.privacy->taken_epsilon));
+  }
+  if (!(facts.privacy->taken_delta + asked.delta <= limit->delta)) {
+    return fmt::format(
+        "the experiment asks for delta {:.3g}; of this site's {:.3g}, {:.3g} are spent or promised "
+        "(cloister-site privacy)",
+        asked.delta, limit->delta, facts.privacy->taken_delta);
+  }
+  return "";
+}
+
 }  // namespace
 
 absl::StatusOr<Policy> ParsePolicy(const std::string& text, const std::string& file) {
@@ -62,8 +106,21 @@ absl::StatusOr<Policy> ParsePolicy(const std::string& text, const std::string& f
   StrictYaml gate = root.Map("release_gate", false);
   policy.minimum_auc = gate.Real("minimum_auc", 0, 1, 0.0);
   policy.require_decided_gate = gate.Bool("require_decided", false);
+  if (root.Has("differential_privacy")) {
+    StrictYaml privacy = root.Map("differential_privacy");
+    PrivacyLimit limit;
+    limit.max_epsilon = privacy.Real("max_epsilon", 1e-3, 1000);
+    limit.delta = privacy.Real("delta", 1e-10, 1e-2);
+    limit.require = privacy.Bool("require", false);
+    policy.differential_privacy = limit;
+  }
   CLOISTER_RETURN_IF_ERROR(root.Finish());
   return policy;
+}
+
+absl::StatusOr<Policy> ReadPolicy(const std::filesystem::path& file) {
+  CLOISTER_ASSIGN_OR_RETURN(const Bytes text, ReadFile(file, uint64_t{1} << 20));
+  return ParsePolicy(text, file.string());
 }
 
 std::string_view RefusalName(Refusal refusal) {
@@ -90,6 +147,8 @@ std::string_view RefusalName(Refusal refusal) {
       return "NO_COHORT";
     case Refusal::kDeclined:
       return "DECLINED";
+    case Refusal::kDifferentialPrivacy:
+      return "DIFFERENTIAL_PRIVACY";
   }
   return "NOT_APPROVED";
 }
@@ -133,6 +192,9 @@ Decision Decide(const Policy& policy, const plan::Experiment& plan, const Facts&
                   fmt::format("no label file is configured for task {}: add it under \"labels\" of the site's "
                               "configuration",
                               plan.task.name));
+  }
+  if (std::string too_little = TooLittlePrivacy(policy, plan, facts); !too_little.empty()) {
+    return Refuse(Refusal::kDifferentialPrivacy, std::move(too_little));
   }
   if (policy.approval == Approval::kManual && facts.person != PersonsWord::kApproved) {
     return Refuse(Refusal::kNotApproved, "waits for a person: see cloister-site experiments, then approve or decline");

@@ -5,6 +5,7 @@
 
 #include <absl/time/time.h>
 
+#include <filesystem>
 #include <optional>
 #include <set>
 #include <string>
@@ -14,6 +15,7 @@
 #include "protocols/base/bytes.h"
 #include "protocols/base/status.h"
 #include "protocols/plan/experiment.h"
+#include "protocols/plan/plan_epsilon.h"
 
 namespace cloister::site {
 
@@ -24,6 +26,14 @@ enum class BaselineSharing { kSealed, kNever };
 struct HoursOfWork {
   int from_minute = 0;
   int to_minute = 0;
+};
+
+// What all experiments together may tell of one patient of this site, whatever their tasks: a patient may be in several
+// cohorts. Epsilons and deltas are added up.
+struct PrivacyLimit {
+  double max_epsilon = 0;
+  double delta = 0;
+  bool require = false;  // a plan without differential privacy is refused
 };
 
 struct Policy {
@@ -37,11 +47,14 @@ struct Policy {
   bool serving_allowed = false;
   double minimum_auc = 0;             // of a release on this site's test patients, for the site's own gate; 0: no bound
   bool require_decided_gate = false;  // a gate that cannot be decided at this site counts as failed
+  std::optional<PrivacyLimit> differential_privacy;  // absent: no limit, and nothing is required
 };
 
 // Reads the YAML of a policy file. INVALID_ARGUMENT: "file:line:column: ...". A key that is left out takes the value
 // that allows least.
 absl::StatusOr<Policy> ParsePolicy(const std::string& text, const std::string& file);
+// Also the codes of ReadFile; at most 1 MiB.
+absl::StatusOr<Policy> ReadPolicy(const std::filesystem::path& file);
 
 enum class Refusal {
   kNotApproved,
@@ -55,11 +68,19 @@ enum class Refusal {
   kUnsupportedModel,
   kNoCohort,
   kDeclined,
+  kDifferentialPrivacy,
 };
 // "NOT_APPROVED", ...: the names of wire.v1.RefusalReason.
 std::string_view RefusalName(Refusal refusal);
 
 enum class PersonsWord { kNone, kApproved, kDeclined };
+
+// What a plan with differential privacy costs here and what earlier ones have left.
+struct PrivacyFacts {
+  absl::StatusOr<plan::PlanEpsilon> asked;  // by the whole experiment; an error: it cannot be told
+  double taken_epsilon = 0;                 // by the others: what they have spent, or may still
+  double taken_delta = 0;
+};
 
 // What the site knows when it decides.
 struct Facts {
@@ -67,6 +88,7 @@ struct Facts {
   bool label_file_configured = false;       // a label CSV is named for the plan's task
   std::optional<int> patients;              // usable; nullopt: not looked for yet
   std::set<std::string> architectures;      // that the worker knows
+  std::optional<PrivacyFacts> privacy;      // of a plan with differential privacy
 };
 
 struct Decision {

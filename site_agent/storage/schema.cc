@@ -228,6 +228,44 @@ CREATE TABLE checked_model (
 );
 )sql";
 
+constexpr char kPrivacy[] = R"sql(
+CREATE TABLE privacy (
+  job TEXT NOT NULL PRIMARY KEY,
+  task TEXT NOT NULL,
+  experiment TEXT NOT NULL,
+  unit TEXT NOT NULL CHECK (unit IN ('patient', 'site')),
+  epsilon REAL NOT NULL CHECK (epsilon >= 0),
+  delta REAL NOT NULL CHECK (delta > 0),
+  max_epsilon REAL NOT NULL,
+  noise_multiplier REAL NOT NULL,
+  clip_norm REAL NOT NULL,
+  sampling_probability REAL NOT NULL,
+  steps INTEGER NOT NULL,
+  rounds INTEGER NOT NULL,
+  training_patients INTEGER NOT NULL,
+  accountant TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('quoted', 'promised', 'ended')),
+  trainings INTEGER NOT NULL,
+  spent_epsilon REAL NOT NULL,
+  updated_unix_ms INTEGER NOT NULL
+);
+CREATE TRIGGER privacy_is_kept BEFORE DELETE ON privacy BEGIN SELECT RAISE(ABORT, 'the ledger is kept'); END;
+CREATE TRIGGER privacy_only_rises BEFORE UPDATE ON privacy
+  WHEN NEW.trainings < OLD.trainings OR NEW.spent_epsilon < OLD.spent_epsilon OR OLD.state = 'ended'
+  BEGIN SELECT RAISE(ABORT, 'what is spent stays spent'); END;
+CREATE TABLE privacy_spending (
+  job TEXT NOT NULL REFERENCES privacy (job),
+  training BLOB NOT NULL CHECK (length(training) = 32),
+  epsilon_after REAL NOT NULL,
+  time_unix_ms INTEGER NOT NULL,
+  PRIMARY KEY (job, training)
+);
+CREATE TRIGGER privacy_spending_stays BEFORE UPDATE ON privacy_spending
+  BEGIN SELECT RAISE(ABORT, 'what is spent stays spent'); END;
+CREATE TRIGGER privacy_spending_is_kept BEFORE DELETE ON privacy_spending
+  BEGIN SELECT RAISE(ABORT, 'what is spent stays spent'); END;
+)sql";
+
 }  // namespace
 
 const std::vector<storage::Migration>& SiteMigrations() {
@@ -240,6 +278,7 @@ const std::vector<storage::Migration>& SiteMigrations() {
       {"progress", kProgress},
       {"approvals of jobs", kApprovalsOfJobs},
       {"checks of sums", kSumChecks},
+      {"privacy ledger", kPrivacy},
   };
   return *kMigrations;
 }

@@ -13,7 +13,8 @@ SiteStore::SiteStore(storage::Database database)
       sums_(&database_),
       releases_(&database_),
       serving_(&database_),
-      progress_(&database_) {}
+      progress_(&database_),
+      privacy_(&database_) {}
 
 absl::StatusOr<std::unique_ptr<SiteStore>> SiteStore::Open(const std::filesystem::path& folder) {
   CLOISTER_ASSIGN_OR_RETURN(storage::Database database, storage::Database::Open(folder / "site.db"));

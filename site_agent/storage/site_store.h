@@ -10,6 +10,7 @@
 #include "protocols/storage/database.h"
 #include "site_agent/storage/cohort_table.h"
 #include "site_agent/storage/experiment_table.h"
+#include "site_agent/storage/privacy_table.h"
 #include "site_agent/storage/progress_table.h"
 #include "site_agent/storage/release_table.h"
 #include "site_agent/storage/serving_table.h"
@@ -30,6 +31,7 @@ class SiteStore {
   ReleaseTable& releases() { return releases_; }
   ServingTable& serving() { return serving_; }
   ProgressTable& progress() { return progress_; }
+  PrivacyTable& privacy() { return privacy_; }
   storage::AuditLog& audit() { return *audit_; }
   storage::Database& database() { return database_; }
 
@@ -44,6 +46,7 @@ class SiteStore {
   ReleaseTable releases_;
   ServingTable serving_;
   ProgressTable progress_;
+  PrivacyTable privacy_;
   std::optional<storage::AuditLog> audit_;
 };
 

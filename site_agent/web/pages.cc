@@ -7,6 +7,7 @@
 
 #include "protocols/plan/documents.h"
 #include "protocols/plan/experiment.h"
+#include "site_agent/policy/privacy_words.h"
 #include "site_agent/storage/agent_life.h"
 
 namespace cloister::site {
@@ -77,9 +78,27 @@ std::string ApprovalForms(const PageContext& context, const ExperimentRow& row) 
   return html;
 }
 
+// As the agent computed it.
+absl::StatusOr<std::string> PrivacyText(const PageContext& context, const JobId& job, const plan::Experiment& plan) {
+  PrivacyOffer offer;
+  offer.planned = plan.privacy.differential_privacy;
+  CLOISTER_ASSIGN_OR_RETURN(const std::optional<PrivacyRow> row, context.store->privacy().Get(job));
+  if (row.has_value()) {
+    offer.epsilon = row->epsilon;
+    offer.training_patients = row->training_patients;
+  }
+  CLOISTER_ASSIGN_OR_RETURN(const PrivacyTotal others, context.store->privacy().Total(job));
+  offer.spent = others.spent_epsilon;
+  offer.promised = others.taken_epsilon - others.spent_epsilon;
+  CLOISTER_ASSIGN_OR_RETURN(const Policy policy, ReadPolicy(context.policy));
+  offer.limit = policy.differential_privacy;
+  return context.request->language == "zh" ? PrivacyInChinese(offer) : PrivacyInWords(offer);
+}
+
 std::string PlanFacts(const PageContext& context, const ExperimentRow& row) {
   const absl::StatusOr<plan::Experiment> plan = plan::ParsePlan(row.plan);
   if (!plan.ok()) return parts::Notice(EscapeHtml(std::string(plan.status().message())), Tone::kBad);
+  const absl::StatusOr<std::string> privacy = PrivacyText(context, row.job, *plan);
   std::string gates;
   for (const plan::Gate& gate : plan->gates) gates += "<div>" + EscapeHtml(plan::GateInWords(gate)) + "</div>";
   return parts::Facts(
@@ -94,6 +113,9 @@ std::string PlanFacts(const PageContext& context, const ExperimentRow& row) {
                                context.Say("local epochs", "个本地轮次")))},
        {context.Say("A sum opens over at least", "求和至少涉及"),
         EscapeHtml(fmt::format("{} {}", plan->sites.minimum, context.Say("sites", "家医院")))},
+       {context.Say("Privacy", "隐私"),
+        privacy.ok() ? EscapeHtml(*privacy)
+                     : parts::Notice(EscapeHtml(std::string(privacy.status().message())), Tone::kBad)},
        {context.Say("Gates", "门槛"), gates},
        {context.Say("Plan digest", "方案摘要"), parts::Hash(row.plan_digest.hex())},
        {context.Say("Answer", "答复"),

@@ -4,6 +4,7 @@
 
 #include <absl/time/time.h>
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@ struct PageContext {
   SiteStore* store;
   const transport::HttpRequest* request;
   absl::Time now;
+  std::filesystem::path policy;  // the site's policy file
 
   // The text of the page's language.
   const char* Say(const char* english, const char* chinese) const {

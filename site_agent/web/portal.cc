@@ -15,15 +15,15 @@ using transport::HttpRequest;
 using transport::HttpResponse;
 
 // Runs `make` and puts its HTML into the shell that all pages share.
-HttpResponse Shown(const std::string& site, SiteStore* store, const Clock* clock, const HttpRequest& request,
+HttpResponse Shown(const PortalOptions& options, SiteStore* store, const Clock* clock, const HttpRequest& request,
                    const char* title_en, const char* title_zh, int refresh_seconds,
                    const std::function<absl::StatusOr<std::string>(const PageContext&)>& make) {
-  const PageContext context{store, &request, clock->Now()};
+  const PageContext context{store, &request, clock->Now(), options.policy};
   const absl::StatusOr<std::string> html = make(context);
   if (!html.ok()) return HttpResponse::Error(html.status());
   transport::Page page;
   page.title = context.Say(title_en, title_zh);
-  page.product = "Cloister · " + site;
+  page.product = "Cloister · " + options.site;
   page.language = request.language;
   page.path = request.path;
   page.user = request.user;
@@ -116,8 +116,8 @@ absl::StatusOr<std::unique_ptr<Portal>> Portal::Start(const PortalOptions& optio
 
   const auto page = [&](const std::string& path, const char* title_en, const char* title_zh, int refresh_seconds,
                         const std::function<absl::StatusOr<std::string>(const PageContext&)>& make) {
-    server->Get(path, [=, site = options.site](const HttpRequest& request) {
-      return Shown(site, store, clock, request, title_en, title_zh, refresh_seconds, make);
+    server->Get(path, [=](const HttpRequest& request) {
+      return Shown(options, store, clock, request, title_en, title_zh, refresh_seconds, make);
     });
   };
   page("/", "Overview", "概览", 5, OverviewHtml);

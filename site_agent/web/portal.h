@@ -19,6 +19,7 @@ struct PortalOptions {
   std::string host = "127.0.0.1";
   int port = 0;  // 0: any free one
   transport::Users users;
+  std::filesystem::path policy;      // the site's policy file
   std::filesystem::path users_file;  // more of them, read at every login; see transport::HttpOptions
 };
 

@@ -107,7 +107,7 @@ Outcome RunTrain(const TrainJob& job, const plan::Task& task, const std::filesys
   if (!prepared.ok()) {
     return Classify(prepared.status(), FailureReason::kBadData);
   }
-  models::TrainingSet set{prepared->channels(), prepared->rows(), prepared->columns(), {}, {}};
+  models::TrainingSet set{prepared->channels(), prepared->rows(), prepared->columns(), {}, {}, {}};
   for (const TrainJob::Case& item : job.cases) {
     const absl::StatusOr<int64_t> row = prepared->RowOf(item.id);
     if (!row.ok()) {
@@ -115,6 +115,7 @@ Outcome RunTrain(const TrainJob& job, const plan::Task& task, const std::filesys
     }
     set.images.push_back(prepared->image(*row));
     set.labels.push_back(item.label);
+    set.patients.push_back(item.patient);
   }
   const absl::StatusOr<Bytes> initial = ReadFile(job.initial_model, kModelLimitBytes);
   if (!initial.ok()) {

@@ -235,6 +235,24 @@ models::TrainOptions ReadAlgorithm(Fields& job, const plan::Task& task, absl::St
   return options;
 }
 
+// DP-SGD. The key is a secret of the job: the file is for the worker's eyes only.
+std::optional<models::PrivateTraining> ReadPrivacy(Fields& job, absl::Status& error) {
+  if (!job.Has("privacy")) {
+    return std::nullopt;
+  }
+  Fields fields(*job.Find("privacy"), job.Where("privacy"), error);
+  models::PrivateTraining privacy;
+  privacy.noise_multiplier = fields.Real("noise_multiplier", 0.01, 10'000, 1, /*optional=*/false);
+  privacy.clip_norm = fields.Real("clip_norm", 1e-9, 1e9, 1, /*optional=*/false);
+  const absl::StatusOr<Digest> key = Digest::FromHex(fields.Text("key"));
+  if (!key.ok()) {
+    fields.Fail("key", "must be 64 hex digits");
+    return std::nullopt;
+  }
+  privacy.key = std::make_shared<const crypto::SecretBytes>(crypto::SecretBytes::CopyOf(key->view()));
+  return privacy;
+}
+
 PrepareJob ReadPrepare(Fields& job, absl::Status& error) {
   PrepareJob prepare;
   std::set<std::string> seen;
@@ -252,12 +270,21 @@ TrainJob ReadTrain(Fields& job, const plan::Task& task, absl::Status& error) {
   TrainJob train;
   train.model = ReadModel(job, task, error);
   train.prepared = job.Path("prepared");
+  train.options = ReadAlgorithm(job, task, error);
+  train.options.privacy = ReadPrivacy(job, error);
+  const bool with_privacy = train.options.privacy.has_value();
+  if (with_privacy) {
+    train.options.positive_weight = 1;  // from the counts of the classes it would tell of every patient
+  }
   for (const Json& item : job.List("cases", 0, kMostCases)) {
     Fields fields(item, fmt::format("cases[{}]", train.cases.size()), error);
-    train.cases.push_back({fields.Text("case"), static_cast<float>(fields.Int("label", 0, 1, 0, /*optional=*/false))});
+    TrainJob::Case one{fields.Text("case"), static_cast<float>(fields.Int("label", 0, 1, 0, /*optional=*/false)), 0};
+    if (with_privacy) {
+      one.patient = static_cast<uint32_t>(fields.Int("patient", 0, int64_t{kMostCases}, 0, /*optional=*/false));
+    }
+    train.cases.push_back(std::move(one));
   }
   train.initial_model = job.Path("initial_model");
-  train.options = ReadAlgorithm(job, task, error);
   return train;
 }
 

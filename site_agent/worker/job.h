@@ -35,6 +35,7 @@ struct TrainJob {
   struct Case {
     std::string id;
     float label = 0;
+    uint32_t patient = 0;  // a number, from 0 without a gap; only of a training with options.privacy
   };
   models::ModelSpec model;
   std::filesystem::path prepared;

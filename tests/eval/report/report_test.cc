@@ -101,8 +101,8 @@ TEST(ReportTest, BothLanguagesShowIdenticalNumerals) {
     const std::string html = HtmlOf(input);
     const auto zh = Parts(Article(html, "zh"));
     const auto en = Parts(Article(html, "en"));
-    ASSERT_EQ(zh.size(), 12u);
-    ASSERT_EQ(en.size(), 12u);
+    ASSERT_EQ(zh.size(), 13u);
+    ASSERT_EQ(en.size(), 13u);
     for (const auto& [part, text] : zh) {
       EXPECT_EQ(Numerals(text), Numerals(en.at(part))) << part;
     }
@@ -203,6 +203,31 @@ TEST(ReportTest, ListsWhatItGotWrongMostTellingFirst) {
       Has(HtmlOf(input), "https://pacs.example/viewer?accession=" + json["misses"][0]["case"].get<std::string>()));
 }
 
+TEST(ReportTest, SaysWhatThePrivacyOfItsTrainingIsOrThatThereIsNone) {
+  ReportInput input = FakeReport();
+  const auto privacy = [&](const char* language) { return Parts(Article(HtmlOf(input), language)).at("privacy"); };
+  EXPECT_TRUE(Has(privacy("en"), "No differential privacy"));
+  EXPECT_TRUE(Has(privacy("zh"), "未使用差分隐私"));
+  EXPECT_TRUE(Json::parse(MakeReport(input)->json)["differential_privacy"].is_null());
+
+  input.privacy = PrivacyStatement{"patient", 3.3512, 1e-5, 8, "PLD", 1.1, 0.5, 12};
+  for (const char* language : {"en", "zh"}) {
+    const std::string text = privacy(language);
+    for (const char* fact : {"<dd>3.36</dd>", "<dd>1e-05</dd>", "<dd>8</dd>", "<dd>PLD</dd>", "<dd>1.1</dd>",
+                             "<dd>0.5</dd>", "<dd>12</dd>"}) {
+      EXPECT_TRUE(Has(text, fact)) << language << " " << fact;
+    }
+  }
+  EXPECT_TRUE(Has(privacy("en"), "<dd>patient</dd>"));
+  EXPECT_TRUE(Has(privacy("zh"), "<dd>患者</dd>"));
+  input.privacy->unit = "site";
+  EXPECT_TRUE(Has(privacy("en"), "<dd>hospital</dd>"));
+  const Json json = Json::parse(MakeReport(input)->json)["differential_privacy"];
+  EXPECT_EQ(json["epsilon"], 3.3512);
+  EXPECT_EQ(json["delta"], 1e-5);
+  EXPECT_EQ(json["accountant"], "PLD");
+}
+
 TEST(ReportTest, HostileTextStaysText) {
   ReportInput input = FakeReport();
   const std::string hostile = "</script><script>alert(1)</script><img src=x onerror='alert(2)'>\" {case} {n}\x01\xff";
@@ -216,6 +241,7 @@ TEST(ReportTest, HostileTextStaysText) {
   input.provenance.model_digest = hostile;
   input.provenance.more = {{{hostile, hostile}, hostile}};
   input.statement.limitations = {hostile, hostile};
+  input.privacy = PrivacyStatement{hostile, 1, 1e-5, 2, hostile, 1, 1, 3};
   input.sign_off = SignOff{SignOff::Decision::kRefused, hostile, hostile, hostile, hostile};
   input.gates[0].gate.metric = hostile;
   input.gates[1].verdict = {Outcome::kFail, hostile, Reason::kNotMeasured};

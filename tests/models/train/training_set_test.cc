@@ -67,6 +67,20 @@ TEST(TrainingSetTest, EveryArgumentChangesTheDigest) {
   add([](auto&, auto&, auto&, auto& options, auto&) { options.optimizer.lr = 2; });
   add([](auto&, auto&, auto&, auto& options, auto&) { options.augmentation.max_shift = 0.5; });
   add([](auto&, auto&, auto&, auto&, auto& platform) { platform = "elsewhere"; });
+  // Of a private training: its numbers, its key and who is whose image.
+  const auto add_private = [&](double noise_multiplier, double clip_norm, char key, uint32_t last_patient) {
+    add([&](auto&, auto&, auto& set, auto& options, auto&) {
+      set.patients = {0, 1, 2, last_patient};
+      options.privacy = PrivateTraining{
+          noise_multiplier, clip_norm,
+          std::make_shared<const crypto::SecretBytes>(crypto::SecretBytes::CopyOf(std::string(kPrivateKeyBytes, key)))};
+    });
+  };
+  add_private(1, 1, 'k', 3);
+  add_private(2, 1, 'k', 3);
+  add_private(1, 2, 'k', 3);
+  add_private(1, 1, 'l', 3);
+  add_private(1, 1, 'k', 2);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "protocols/crypto/hash.h"
 #include "protocols/plan/documents.h"
 #include "protocols/plan/experiment.h"
+#include "protocols/plan/plan_epsilon.h"
 #include "protocols/plan/sums.h"
 
 namespace cloister::plan {
@@ -203,6 +204,27 @@ TEST(ExperimentTest, PatientsAreNotMixedByANormalisation) {
   EXPECT_TRUE(Parse(Replaced(text, "resnet18", "unet_small_gn")).ok());
   // The noise of a whole site does not ask what is inside its update.
   EXPECT_TRUE(Parse(Replaced(text, "unit: patient", "unit: site")).ok());
+}
+
+TEST(ExperimentTest, APlansEpsilonIsThatOfTheReference) {
+  const std::string text = Replaced(Replaced(kExperiment, "sites:", kPatientPrivacy), "resnet18", "resnet18_gn");
+  Experiment plan = Parse(text).value();
+  plan.algorithm.batch_size = 16;
+  plan.algorithm.rounds = 10;
+  plan.algorithm.local_epochs = 2;
+  // 400 patients, 16 of them expected in a step: 500 steps at a rate of 0.04 (dp_accounting's value).
+  const PlanEpsilon whole = EpsilonOfPlan(plan, 400, 10).value();
+  EXPECT_NEAR(whole.epsilon, 4.904778, 1e-4);
+  EXPECT_EQ(whole.steps, 500u);
+  EXPECT_EQ(whole.delta, 1e-5);
+  EXPECT_EQ(whole.accountant, "PLD");
+  EXPECT_LT(EpsilonOfPlan(plan, 400, 5)->epsilon, whole.epsilon);
+  EXPECT_GT(EpsilonOfPlan(plan, 100, 10)->epsilon, whole.epsilon);  // fewer patients hide each other less
+
+  EXPECT_FALSE(EpsilonOfPlan(plan, 0, 10).ok());
+  EXPECT_FALSE(EpsilonOfPlan(plan, 400, 0).ok());
+  plan.privacy.differential_privacy.reset();
+  EXPECT_EQ(EpsilonOfPlan(plan, 400, 10).status().code(), absl::StatusCode::kFailedPrecondition);
 }
 
 TEST(ExperimentTest, WithoutAGateThereIsNoExperiment) {

@@ -66,8 +66,9 @@ TEST(NamesTest, OfMessages) {
 }
 
 TEST(NamesTest, APersonTheClockOrNewStudiesCanChangeARefusal) {
-  for (const RefusalReason reason : {RefusalReason::kNotApproved, RefusalReason::kOutsideHours,
-                                     RefusalReason::kNoCohort, RefusalReason::kCohortTooSmall}) {
+  for (const RefusalReason reason :
+       {RefusalReason::kNotApproved, RefusalReason::kOutsideHours, RefusalReason::kNoCohort,
+        RefusalReason::kCohortTooSmall, RefusalReason::kDifferentialPrivacy}) {
     EXPECT_TRUE(MayChange(reason)) << NameOf(reason);
   }
   for (const RefusalReason reason :

@@ -134,5 +134,13 @@ TEST_F(EgressGateTest, FilesLeaveOnlyInTheSizesOfAnAcceptedPlan) {
   EXPECT_EQ(link_.uploaded.size(), 3u);
 }
 
+TEST_F(EgressGateTest, NoBaselineLeavesAPlanWithDifferentialPrivacy) {
+  plan_.privacy.differential_privacy = plan::DifferentialPrivacy{plan::kPatientUnit, 1, 1, 1e-5, 8};
+  gate_.AllowFiles(job_, plan_);
+  EXPECT_TRUE(Upload(wire::BlobPurpose::kMaskedVector, 4000).ok());
+  EXPECT_TRUE(absl::IsPermissionDenied(Upload(wire::BlobPurpose::kSealedBaseline, 4100)));
+  EXPECT_TRUE(absl::IsPermissionDenied(Upload(wire::BlobPurpose::kSealedBaseline, 1)));
+}
+
 }  // namespace
 }  // namespace cloister::site

@@ -164,7 +164,7 @@ void SiteHarness::Start() {
   context.ca = &pki_->ca();
   context.site_secret = &running->secret;
   context.clock = clock_;
-  context.architectures = {"resnet18"};
+  context.architectures = {"resnet18", "resnet18_gn"};
   context.version = "0.1.0";
   context.policy = [this]() -> absl::StatusOr<Policy> {
     CLOISTER_ASSIGN_OR_RETURN(const Bytes text, ReadFile(config.policy));

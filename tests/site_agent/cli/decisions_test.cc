@@ -34,6 +34,7 @@ TEST_F(DecisionsTest, ApproveShowsThePlanAsksAndAudits) {
   EXPECT_THAT(no.out, HasSubstr("resnet18, 11.2 M parameters"));
   EXPECT_THAT(no.out, HasSubstr("12 rounds"));
   EXPECT_THAT(no.out, HasSubstr("Gates"));
+  EXPECT_THAT(no.out, HasSubstr("no differential privacy"));
   EXPECT_THAT(no.err, HasSubstr("Approve exactly this plan? [y/N]"));
   EXPECT_EQ(Run({"approve", "job-1"}, "").status, kFailed) << "the end of the input is a no";
   EXPECT_FALSE(store().experiments().NewestApproval(offer.job, offer.plan_digest)->has_value());
@@ -50,6 +51,39 @@ TEST_F(DecisionsTest, ApproveShowsThePlanAsksAndAudits) {
   EXPECT_EQ(AuditLog()[0].event.action, "approve");
   EXPECT_EQ(AuditLog()[0].event.subject, offer.plan_digest.hex());
   EXPECT_THAT(AuditLog()[0].event.detail, HasSubstr("Li Wei"));
+}
+
+TEST_F(DecisionsTest, TheLedgerIsShownWithWhatIsLeft) {
+  const Shown empty = Run({"privacy"});
+  ASSERT_EQ(empty.status, kDone) << empty.err;
+  EXPECT_THAT(empty.out, HasSubstr("No experiment with differential privacy was offered here yet."));
+  EXPECT_THAT(empty.out, HasSubstr("The policy sets no limit"));
+
+  PrivacyRow row;
+  row.job = *JobId::Parse("job-1");
+  row.task = "chest_pneumonia";
+  row.experiment = "chest";
+  row.unit = "patient";
+  row.epsilon = 5;
+  row.delta = 1e-6;
+  row.rounds = 12;
+  ASSERT_TRUE(store().privacy().Promise(row, std::nullopt).ok());
+  ASSERT_TRUE(store().privacy().Spend(row.job, Digest(), 1.25, std::nullopt, 1).ok());
+  row.job = *JobId::Parse("job-2");
+  ASSERT_TRUE(store().privacy().Quote(row).ok());
+  Write("policy.yaml", "differential_privacy: {max_epsilon: 8, delta: 1.0e-4, require: true}\n");
+  const Shown shown = Run({"privacy"});
+  EXPECT_THAT(shown.out, HasSubstr("1 of 12"));
+  EXPECT_THAT(shown.out, HasSubstr("promised"));
+  EXPECT_THAT(shown.out, HasSubstr("offered"));
+  EXPECT_THAT(shown.out, HasSubstr("Spent: epsilon 1.25. Promised and not spent: 3.75."));
+  EXPECT_THAT(shown.out, HasSubstr("allows epsilon 8 at delta 0.0001 in all, and no plan without differential privacy: "
+                                   "epsilon 3 is left"));
+  const auto json = Run({"privacy", "--json"}).Json();
+  EXPECT_EQ(json["experiments"].size(), 2u);
+  EXPECT_EQ(json["spent_epsilon"], 1.25);
+  EXPECT_EQ(json["taken_epsilon"], 5);
+  EXPECT_EQ(json["limit"]["max_epsilon"], 8);
 }
 
 TEST_F(DecisionsTest, APlanIsFoundByTheBeginningOfItsDigest) {

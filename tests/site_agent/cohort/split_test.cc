@@ -33,6 +33,21 @@ std::map<std::pair<char, CohortSplit>, int> Count(const std::map<std::string, Co
 
 const SplitRule kRule = {0.15, 0.25, 42};
 
+TEST(SplitTest, TrainingPatientsAreAsManyAsTheSplitGives) {
+  for (const SplitRule& rule : {kRule, SplitRule{0.2, 0.3, 1}, SplitRule{0, 0, 1}, SplitRule{0.49, 0.49, 3}}) {
+    for (int positives = 0; positives < 12; ++positives) {
+      for (int negatives : {0, 1, 2, 3, 7, 40}) {
+        const auto splits = SplitPatients(Patients(positives, negatives), rule, Secret());
+        const auto training = std::count_if(splits.begin(), splits.end(),
+                                            [](const auto& one) { return one.second == CohortSplit::kTrain; });
+        EXPECT_EQ(TrainingPatients(static_cast<size_t>(positives), static_cast<size_t>(negatives), rule),
+                  static_cast<size_t>(training))
+            << positives << " and " << negatives;
+      }
+    }
+  }
+}
+
 TEST(SplitTest, KeepsTheSharesInEachClass) {
   auto counts = Count(SplitPatients(Patients(100, 40), kRule, Secret()));
   EXPECT_EQ((counts[{'P', CohortSplit::kTest}]), 25);

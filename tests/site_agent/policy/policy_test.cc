@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+
 namespace cloister::site {
 namespace {
 
@@ -52,6 +54,7 @@ TEST(PolicyTest, ReadsEveryKey) {
       "hours: {from: \"18:30\", to: \"07:00\"}\n"
       "share_local_baseline: sealed\n"
       "serving: allowed\n"
+      "differential_privacy: {max_epsilon: 8, delta: 1.0e-4, require: true}\n"
       "release_gate: {minimum_auc: 0.7, require_decided: true}\n",
       "policy.yaml");
   ASSERT_TRUE(policy.ok()) << policy.status();
@@ -65,6 +68,10 @@ TEST(PolicyTest, ReadsEveryKey) {
   EXPECT_TRUE(policy->serving_allowed);
   EXPECT_DOUBLE_EQ(policy->minimum_auc, 0.7);
   EXPECT_TRUE(policy->require_decided_gate);
+  ASSERT_TRUE(policy->differential_privacy.has_value());
+  EXPECT_EQ(policy->differential_privacy->max_epsilon, 8);
+  EXPECT_EQ(policy->differential_privacy->delta, 1e-4);
+  EXPECT_TRUE(policy->differential_privacy->require);
 }
 
 TEST(PolicyTest, AnEmptyFileAllowsNothing) {
@@ -80,8 +87,12 @@ TEST(PolicyTest, NamesTheLineOfAMistake) {
   const auto policy = ParsePolicy("allowed_tasks: [x]\napprovel: manual\n", "policy.yaml");
   EXPECT_EQ(policy.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(policy.status().message()), HasSubstr("policy.yaml:2"));
-  for (const char* hours : {"hours: {from: \"25:00\"}", "hours: {to: \"7:00\"}", "hours: {to: \"24:01\"}",
-                            "hours: {from: \"ab:cd\"}", "minimum_sites: 2", "secure_aggregation: optional"}) {
+  for (const char* hours :
+       {"hours: {from: \"25:00\"}", "hours: {to: \"7:00\"}", "hours: {to: \"24:01\"}", "hours: {from: \"ab:cd\"}",
+        "minimum_sites: 2", "secure_aggregation: optional", "differential_privacy: {}",
+        "differential_privacy: {max_epsilon: 8}", "differential_privacy: {max_epsilon: -1, delta: 1.0e-5}",
+        "differential_privacy: {max_epsilon: .inf, delta: 1.0e-5}", "differential_privacy: {max_epsilon: 8, delta: 0}",
+        "differential_privacy: {max_epsilon: 8, delta: 1.0e-5, required: true}"}) {
     EXPECT_FALSE(ParsePolicy(std::string(hours) + "\n", "policy.yaml").ok()) << hours;
   }
 }
@@ -132,6 +143,52 @@ TEST(PolicyTest, APersonDecidesWhereApprovalIsManual) {
   facts.person = PersonsWord::kDeclined;
   EXPECT_EQ(Answer(policy, Plan(), facts), "DECLINED");
   EXPECT_EQ(Answer(Permissive(), Plan(), facts), "DECLINED");
+}
+
+std::string Detail(const Policy& policy, const plan::Experiment& plan, const Facts& facts) {
+  return Decide(policy, plan, facts, kNoon, absl::UTCTimeZone()).detail;
+}
+
+TEST(PolicyTest, DifferentialPrivacyMayBeRequired) {
+  Policy policy = Permissive();
+  policy.differential_privacy = PrivacyLimit{8, 1e-4, false};
+  EXPECT_EQ(Answer(policy, Plan(), GoodFacts()), "ACCEPTED");
+  policy.differential_privacy->require = true;
+  policy.approval = Approval::kManual;  // nobody need look at what is refused
+  EXPECT_EQ(Answer(policy, Plan(), GoodFacts()), "DIFFERENTIAL_PRIVACY");
+}
+
+TEST(PolicyTest, APlanThatCostsTooMuchPrivacyIsRefusedBeforeApprovalWithTheNumbers) {
+  Policy policy = Permissive();
+  policy.approval = Approval::kManual;
+  plan::Experiment plan = Plan();
+  plan.privacy.differential_privacy = plan::DifferentialPrivacy{plan::kPatientUnit, 1.1, 1, 1e-5, 4};
+  Facts facts = GoodFacts();
+  EXPECT_EQ(Answer(policy, plan, facts), "DIFFERENTIAL_PRIVACY");  // not computed
+  const auto asks = [&](double epsilon, double taken) {
+    plan::PlanEpsilon asked;
+    asked.epsilon = epsilon;
+    asked.delta = 1e-5;
+    facts.privacy = PrivacyFacts{asked, taken, 3e-5};
+    return Answer(policy, plan, facts);
+  };
+  EXPECT_EQ(asks(4, 100), "NOT_APPROVED");  // without a limit of the site's own, the plan's counts
+  EXPECT_EQ(asks(4.1, 0), "DIFFERENTIAL_PRIVACY");
+  EXPECT_THAT(Detail(policy, plan, facts), HasSubstr("would cost epsilon 4.1, and the plan allows 4"));
+  EXPECT_EQ(asks(std::numeric_limits<double>::infinity(), 0), "DIFFERENTIAL_PRIVACY");
+  EXPECT_EQ(asks(std::numeric_limits<double>::quiet_NaN(), 0), "DIFFERENTIAL_PRIVACY");
+
+  policy.differential_privacy = PrivacyLimit{8, 4e-5, true};
+  EXPECT_EQ(asks(3, 5), "NOT_APPROVED");
+  EXPECT_EQ(asks(3, 5.5), "DIFFERENTIAL_PRIVACY");
+  EXPECT_THAT(Detail(policy, plan, facts),
+              HasSubstr("asks for epsilon 3; of this site's 8, 5.5 are spent or promised and 2.5 are left"));
+  policy.differential_privacy->delta = 3.5e-5;
+  EXPECT_EQ(asks(3, 0), "DIFFERENTIAL_PRIVACY");
+  EXPECT_THAT(Detail(policy, plan, facts), HasSubstr("delta"));
+  facts.privacy->asked = absl::UnimplementedError("there is no accountant for the unit site");
+  EXPECT_EQ(Answer(policy, plan, facts), "DIFFERENTIAL_PRIVACY");
+  EXPECT_THAT(Detail(policy, plan, facts), HasSubstr("no accountant"));
 }
 
 TEST(PolicyTest, AnApprovalDoesNotOverrideTheFile) {

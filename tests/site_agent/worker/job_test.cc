@@ -54,6 +54,25 @@ TEST(JobTest, Train) {
   EXPECT_THAT(ReadablePaths(*job), ElementsAre("/data/prepared", "/data/w.safetensors"));
 }
 
+Json PrivateTrainJson() {
+  Json job = TrainJson();
+  job["cases"] = Json::parse(R"([{"case": "c1", "label": 1, "patient": 0}, {"case": "c2", "label": 0, "patient": 1}])");
+  job["privacy"] = {{"noise_multiplier", 1.1}, {"clip_norm", 0.5}, {"key", std::string(64, 'a')}};
+  return job;
+}
+
+TEST(JobTest, TrainWithDifferentialPrivacy) {
+  const auto job = ParseJob(PrivateTrainJson().dump());
+  ASSERT_TRUE(job.ok()) << job.status();
+  const TrainJob& train = std::get<TrainJob>(job->kind);
+  ASSERT_TRUE(train.options.privacy.has_value());
+  EXPECT_EQ(train.options.privacy->noise_multiplier, 1.1);
+  EXPECT_EQ(train.options.privacy->clip_norm, 0.5);
+  EXPECT_EQ(train.options.privacy->key->view(), Bytes(32, '\xaa'));
+  EXPECT_EQ(train.cases[1].patient, 1u);
+  EXPECT_EQ(train.options.positive_weight, 1);  // whatever the task says of balance_classes
+}
+
 TEST(JobTest, InitPrepareValidatePredictSelfTest) {
   Json init = Common("init");
   init["model"] = {{"architecture", "torchscript"}, {"file", "/m/net.pt"}, {"seed", 7}};
@@ -139,6 +158,28 @@ TEST(JobTest, NamesTheFieldThatIsWrong) {
     job.erase(field);
     Refuses(job, field);
   }
+}
+
+TEST(JobTest, NamesWhatIsWrongWithThePrivacy) {
+  const auto with = [](const char* pointer, const Json& value) {
+    Json job = PrivateTrainJson();
+    job[Json::json_pointer(pointer)] = value;
+    return job;
+  };
+  Refuses(with("/privacy", "yes"), "privacy: must be an object");
+  Refuses(with("/privacy/noise_multiplier", 0), "privacy.noise_multiplier: must be a number");
+  Refuses(with("/privacy/clip_norm", "short"), "privacy.clip_norm: must be a number");
+  Refuses(with("/privacy/key", "abc"), "privacy.key: must be 64 hex digits");
+  Refuses(with("/privacy/epsilon", 1), "privacy.epsilon: unknown field");
+  Refuses(with("/cases/1/patient", -1), "cases[1].patient: must be a whole number");
+  for (const char* field : {"noise_multiplier", "clip_norm", "key"}) {
+    Json job = PrivateTrainJson();
+    job["privacy"].erase(field);
+    Refuses(job, field);
+  }
+  Json job = PrivateTrainJson();
+  job["cases"][0].erase("patient");
+  Refuses(job, "cases[0].patient: is missing");
 }
 
 TEST(JobTest, RefusesCasesThatAreThereTwice) {

@@ -241,6 +241,32 @@ TEST_F(WorkerTest, KilledInTheMiddleItGoesOnToTheSameBytes) {
   EXPECT_EQ(undisturbed.result["loss_sum"], resumed.result["loss_sum"]);
 }
 
+TEST_F(WorkerTest, ATrainingWithDifferentialPrivacyGoesOnToTheSameBytes) {
+  Prepare();
+  Json init = Job("init");
+  init["model"] = {{"architecture", "resnet18_gn"}, {"init", "he_normal"}, {"seed", 7}};
+  ASSERT_EQ(Run(Folder("init"), init).status, 0);
+  Json train = TrainJob(Folder("init") / "model.safetensors", 3);
+  train["model"]["architecture"] = "resnet18_gn";
+  for (size_t i = 0; i < train["cases"].size(); ++i) {
+    train["cases"][i]["patient"] = i % 9;  // three patients have two films
+  }
+  train["privacy"] = {{"noise_multiplier", 1}, {"clip_norm", 1}, {"key", std::string(64, '7')}};
+  const Ended undisturbed = Run(Folder("a"), train);
+  ASSERT_EQ(undisturbed.status, 0) << undisturbed.result;
+  EXPECT_EQ(undisturbed.result["samples"], 9);
+  EXPECT_EQ(undisturbed.result["batches"], 3);
+  EXPECT_EQ(undisturbed.result["loss_sum"], 0);
+  EXPECT_EQ(Run(Folder("b"), train, "\"epoch\":2").status, -SIGKILL);
+  const Ended resumed = Run(Folder("b"), train);
+  ASSERT_EQ(resumed.status, 0) << resumed.result;
+  EXPECT_EQ(*ReadFile(Folder("a") / "model.safetensors"), *ReadFile(Folder("b") / "model.safetensors"));
+
+  train["privacy"]["key"] = std::string(64, '8');
+  ASSERT_EQ(Run(Folder("c"), train).status, 0);
+  EXPECT_NE(*ReadFile(Folder("a") / "model.safetensors"), *ReadFile(Folder("c") / "model.safetensors"));
+}
+
 TEST_F(WorkerTest, FailuresSayWhy) {
   Prepare();
   const std::filesystem::path initial = Init();
