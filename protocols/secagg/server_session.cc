@@ -175,6 +175,12 @@ std::vector<Bytes> ServerSession::MessagesFor(const SiteId& site) const {
   return messages;
 }
 
+Bytes ServerSession::DeliveryFor(const SiteId& site) const {
+  const std::optional<size_t> index = core_->roster.has_value() ? core_->roster->IndexOf(site) : std::nullopt;
+  const auto delivery = index.has_value() ? core_->deliveries.find(*index) : core_->deliveries.end();
+  return delivery == core_->deliveries.end() ? Bytes() : delivery->second;
+}
+
 std::vector<SiteId> ServerSession::roster() const {
   std::vector<SiteId> sites;
   if (!core_->roster.has_value()) return sites;
