@@ -19,8 +19,8 @@
 //   any          | AbortRequested (not once ended)                                      | Aborted
 //
 // A sum goes through Advertise, Share, Mask, Consistency, Unmask. A phase closes when nobody is awaited or at its
-// deadline; too few answers break the sum: it is tried again with new keys, kMaxAttempts times in all, but never once
-// unmasking was asked for. A training round that breaks then is skipped: the next one starts from the same model;
+// deadline; too few answers break the sum: it is tried again with new keys, plan::kMaxAttempts times in all, but never
+// once unmasking was asked for. A training round that breaks then is skipped: the next one starts from the same model;
 // kMaxSkipped in a row, or no round at all that gave a model, end the experiment.
 
 #include <absl/time/time.h>
@@ -38,7 +38,6 @@
 
 namespace cloister::coordinator {
 
-inline constexpr uint32_t kMaxAttempts = 3;
 inline constexpr uint32_t kMaxSkipped = 3;
 
 using SiteSet = std::set<SiteId>;

@@ -186,8 +186,8 @@ ExperimentMachine::Result ExperimentMachine::OnSum(Sum& sum, const SumBroken& ev
   if (sum.phase == wire::SumPhase::kUnmask) {
     return Fail(why + "; unmasking had begun, so these updates must not be summed again", std::move(step));
   }
-  if (key.attempt + 1 >= kMaxAttempts) {
-    return Fail(fmt::format("{}; tried {} times", why, kMaxAttempts), std::move(step));
+  if (key.attempt + 1 >= plan::kMaxAttempts) {
+    return Fail(fmt::format("{}; tried {} times", why, plan::kMaxAttempts), std::move(step));
   }
   step.notes.push_back(why + "; trying again");
   StartSum(key.kind, key.round, key.attempt + 1, step);

@@ -13,7 +13,8 @@ namespace cloister::plan {
 namespace {
 
 constexpr int kLeastSites = 3;  // docs/secagg.md: the hard floor of a secure sum
-constexpr int kMostSites = 64;  // the full graph's limit
+constexpr int kMostSites = 2000;
+constexpr int kUsualMostSites = 64;  // on the full graph
 constexpr int64_t kMinuteMs = 60'000;
 constexpr int64_t kMostEpochs = 10'000;  // of one job: what a site's worker takes
 
@@ -64,7 +65,8 @@ Algorithm ReadAlgorithm(StrictYaml yaml) {
 Sites ReadSites(StrictYaml yaml) {
   Sites sites;
   sites.minimum = static_cast<int>(yaml.Int("minimum", kLeastSites, kMostSites, 5));
-  sites.maximum = static_cast<int>(yaml.Int("maximum", sites.minimum, kMostSites, kMostSites));
+  sites.maximum =
+      static_cast<int>(yaml.Int("maximum", sites.minimum, kMostSites, std::max(sites.minimum, kUsualMostSites)));
   sites.invited = yaml.TextList("invited", std::vector<std::string>());
   for (const std::string& site : sites.invited) {
     if (const absl::Status status = CheckIdentifier(site, "site id"); !status.ok()) {

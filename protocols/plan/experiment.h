@@ -44,7 +44,7 @@ struct Algorithm {
 
 struct Sites {
   int minimum = 5;                   // survivors a sum needs, at least 3; also how many must accept
-  int maximum = 64;                  // the most that may take part; fixes the quantizer's scale
+  int maximum = 64;                  // the most that may take part, up to 2000; fixes the quantizer's scale
   std::vector<std::string> invited;  // site ids; empty: every enrolled site
   int64_t invitation_ms = 0;         // how long to wait for answers once the minimum has accepted
   int64_t deadline_ms = 0;           // for each phase of a round

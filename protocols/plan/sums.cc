@@ -113,6 +113,10 @@ std::vector<HistogramSlot> HistogramSlots(SumKind kind, const std::vector<SumMod
 }
 
 absl::Status CheckSum(const Experiment& experiment, const SumName& name, const std::vector<SumModel>& models) {
+  if (name.attempt >= kMaxAttempts) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: attempt {}; a sum is tried {} times", SumKindName(name.kind), name.attempt, kMaxAttempts));
+  }
   if (name.kind == SumKind::kTrain) {
     return CheckTraining(experiment, name, models);
   }
@@ -161,6 +165,13 @@ secagg::SumParams SumParamsOf(const Experiment& experiment, const Digest& plan, 
   }
   params.vectors = SumVectors(experiment, name.kind, models);
   return params;
+}
+
+void UseSparseGraph(const Experiment& experiment, std::vector<SiteId> participants, const Digest& seed,
+                    secagg::SumParams& params) {
+  params.participants = std::move(participants);
+  // Sums of one round and attempt share their graph, also those that train nothing.
+  params.graph = secagg::SparseGraph{seed, int64_t{experiment.algorithm.rounds} * kMaxAttempts};
 }
 
 }  // namespace cloister::plan

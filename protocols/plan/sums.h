@@ -86,17 +86,22 @@ std::vector<HistogramSlot> HistogramSlots(SumKind kind, const std::vector<SumMod
 
 // ---- all of it, for secagg ----
 
+// A sum that breaks before anything was released is tried again with new keys, so often in all. A sparse graph is drawn
+// for each try, and a coordinator that could try on would wait for one that suits it.
+inline constexpr uint32_t kMaxAttempts = 3;
+
 struct SumName {
   JobId job;
   SumKind kind = SumKind::kTrain;
-  uint32_t round = 0;  // from 1; validation and calibration are round 1 of their kind
-  uint32_t attempt = 0;
+  uint32_t round = 0;    // from 1; validation and calibration are round 1 of their kind
+  uint32_t attempt = 0;  // below kMaxAttempts
 };
 
 // Is this one of the plan's sums? A site takes part in no other: the same patients added up once more, over a smaller
 // roster, would tell the difference. TRAIN: rounds 1 to algorithm.rounds, of the one global model, in round 1 the
 // initial one. VALIDATE and CALIBRATE: round 1 only; at most as many candidates, members and baselines as the plan has.
-// CALIBRATE: of two members or more, all different. INVALID_ARGUMENT: it is not, and why.
+// CALIBRATE: of two members or more, all different. All: attempts below kMaxAttempts. INVALID_ARGUMENT: it is not, and
+// why.
 absl::Status CheckSum(const Experiment& experiment, const SumName& name, const std::vector<SumModel>& models);
 
 // The parameters that every party of the sum derives. `plan` is the SHA-256 of the plan's document. Who may be in the
@@ -104,5 +109,10 @@ absl::Status CheckSum(const Experiment& experiment, const SumName& name, const s
 // `weights` its flat values, as loaded; otherwise `weights` is not used.
 secagg::SumParams SumParamsOf(const Experiment& experiment, const Digest& plan, const SumName& name,
                               const std::vector<SumModel>& models, absl::Span<const float> weights = {});
+
+// Puts the sum of more than secagg::kFullGraphSites participants on a sparse graph: `participants` are those who drew
+// `seed` together (secagg::GraphSeedAgreement), and nobody else may be in the roster.
+void UseSparseGraph(const Experiment& experiment, std::vector<SiteId> participants, const Digest& seed,
+                    secagg::SumParams& params);
 
 }  // namespace cloister::plan

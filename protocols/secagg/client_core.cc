@@ -8,7 +8,6 @@
 
 #include <optional>
 
-#include "protocols/secagg/graph.h"
 #include "protocols/secagg/transcript.h"
 
 namespace cloister::secagg {
@@ -39,9 +38,10 @@ absl::Status CheckQuorum(const SumParams& params, const VerifiedRoster& roster, 
 // What `owner` dealt to this site. DATA_LOSS: the coordinator altered it, or it is not what the owner signed.
 absl::StatusOr<DealtShare> ReadInboxEntry(const Shared& state, const InboxEntry& entry, size_t owner,
                                           const ShareRoot& root) {
-  const std::vector<size_t> holders = Neighbourhood(state.roster.size(), owner);
-  const size_t position =
-      static_cast<size_t>(std::lower_bound(holders.begin(), holders.end(), state.self) - holders.begin());
+  const std::vector<Holder> holders = state.roster.neighbourhoods().HoldersOf(owner);
+  const auto place =
+      std::find_if(holders.begin(), holders.end(), [&](const Holder& holder) { return holder.member == state.self; });
+  const size_t position = static_cast<size_t>(place - holders.begin());
   const bool intact =
       entry.share.recipient == state.roster[state.self].site &&
       crypto::MerklePathLeadsTo(root.root, ShareLeaf(entry.share), position, holders.size(), entry.path);
@@ -52,6 +52,51 @@ absl::StatusOr<DealtShare> ReadInboxEntry(const Shared& state, const InboxEntry&
   absl::StatusOr<DealtShare> dealt = OpenShares(state.secrets, state.roster, owner, state.self, entry.share, root);
   if (dealt.ok()) return dealt;
   return Annotate(dealt.status(), fmt::format("the share of site {}", state.roster[owner].site.value()));
+}
+
+// What the sharers dealt to this site: shares from its neighbours, a part of the check seed from everybody.
+struct Inbox {
+  std::map<size_t, SharePair> shares;  // by owner, ours included
+  std::vector<crypto::SecretBytes> check_parts;
+};
+
+// DATA_LOSS: something is missing, altered or left over.
+absl::StatusOr<Inbox> ReadInbox(const SumParams& params, Shared& state, const ShareDelivery& message,
+                                const std::vector<size_t>& sharers, const std::vector<ShareRoot>& roots) {
+  std::vector<size_t> neighbours;
+  for (const auto& [member, x] : state.roster.neighbourhoods().HoldersOf(state.self)) neighbours.push_back(member);
+  Inbox inbox;
+  inbox.shares.emplace(state.self, state.own.pair);
+  size_t entry = 0;
+  ByteView envelopes = message.check_envelopes;
+  for (size_t i = 0; i < sharers.size(); ++i) {
+    const SiteId& owner = roots[i].site;
+    if (sharers[i] == state.self) {
+      inbox.check_parts.push_back(std::move(state.own.check_part));
+    } else if (Contains(neighbours, sharers[i])) {
+      if (entry == message.inbox.size() || message.inbox[entry].owner != owner) {
+        return absl::DataLossError(fmt::format("{}: the share of site {} is missing", NameOf(params), owner.value()));
+      }
+      CLOISTER_ASSIGN_OR_RETURN(DealtShare dealt, ReadInboxEntry(state, message.inbox[entry++], sharers[i], roots[i]));
+      inbox.shares.emplace(sharers[i], dealt.pair);
+      inbox.check_parts.push_back(std::move(dealt.check_part));
+    } else {
+      if (envelopes.empty()) {
+        return absl::DataLossError(
+            fmt::format("{}: the part of the check seed of site {} is missing", NameOf(params), owner.value()));
+      }
+      absl::StatusOr<crypto::SecretBytes> part = OpenCheckPart(state.secrets, state.roster, sharers[i], state.self,
+                                                               envelopes.substr(0, kCheckEnvelopeBytes), roots[i]);
+      if (!part.ok())
+        return Annotate(part.status(), fmt::format("the part of the check seed of site {}", owner.value()));
+      inbox.check_parts.push_back(*std::move(part));
+      envelopes.remove_prefix(kCheckEnvelopeBytes);
+    }
+  }
+  if (entry != message.inbox.size() || !envelopes.empty()) {
+    return absl::DataLossError(fmt::format("{}: more shares than sharers", NameOf(params)));
+  }
+  return inbox;
 }
 
 struct Masks {
@@ -68,7 +113,7 @@ absl::StatusOr<Masks> MakeMasks(const SumParams& params, const Shared& state, co
   }
   Masks masks;
   masks.of_tag = TagMask(SelfMaskKey(ctx2, state.secrets.self_mask, site, kCheckVector));
-  for (const size_t peer : Neighbourhood(state.roster.size(), state.self)) {
+  for (const auto& [peer, x] : state.roster.neighbourhoods().HoldersOf(state.self)) {
     if (peer == state.self || !Contains(sharers, peer)) continue;
     const Member& member = state.roster[peer];
     CLOISTER_ASSIGN_OR_RETURN(const crypto::SecretBytes shared, state.secrets.mask.Derive(member.mask_key));
@@ -85,7 +130,7 @@ absl::StatusOr<Masks> MakeMasks(const SumParams& params, const Shared& state, co
 
 std::vector<Reveal> ChooseReveals(const Committed& state, const std::vector<size_t>& survivors) {
   std::vector<Reveal> reveals;
-  for (const size_t owner : Neighbourhood(state.roster.size(), state.self)) {
+  for (const auto& [owner, x] : state.roster.neighbourhoods().HoldersOf(state.self)) {
     if (!Contains(state.sharers, owner)) continue;
     const SharePair& pair = state.inbox.at(owner);
     if (Contains(survivors, owner)) {
@@ -155,35 +200,19 @@ absl::StatusOr<ClientStep> ClientSession::Core::On(Shared& now, const ShareDeliv
   if (!Contains(sharers, now.self)) {
     return absl::AbortedError(fmt::format("{}: this site was left out of the sharers", NameOf(params)));
   }
-  std::map<size_t, SharePair> inbox{{now.self, now.own.pair}};
-  std::vector<crypto::SecretBytes> check_parts;
-  size_t entry = 0;
-  for (size_t i = 0; i < sharers.size(); ++i) {
-    if (sharers[i] == now.self) {
-      check_parts.push_back(std::move(now.own.check_part));
-      continue;
-    }
-    if (entry == message.inbox.size() || message.inbox[entry].owner != sites[i]) {
-      return absl::DataLossError(fmt::format("{}: the share of site {} is missing", NameOf(params), sites[i].value()));
-    }
-    CLOISTER_ASSIGN_OR_RETURN(DealtShare dealt, ReadInboxEntry(now, message.inbox[entry++], sharers[i], roots[i]));
-    inbox.emplace(sharers[i], dealt.pair);
-    check_parts.push_back(std::move(dealt.check_part));
-  }
-  if (entry != message.inbox.size()) {
-    return absl::DataLossError(fmt::format("{}: more shares than sharers", NameOf(params)));
-  }
+  CLOISTER_RETURN_IF_ERROR(now.roster.CheckReach(params, sharers, sharers));
+  CLOISTER_ASSIGN_OR_RETURN(Inbox inbox, ReadInbox(params, now, message, sharers, roots));
   const Digest ctx2 = SharersContext(now.roster.ctx1(), now.roster.size(), sharers, message.roots);
   ClientStep step;
   CLOISTER_RETURN_IF_ERROR(Assert(step, "u2", ctx2));
   CLOISTER_ASSIGN_OR_RETURN(Masks masks, MakeMasks(params, now, ctx2, sharers));
-  crypto::SecretBytes check_seed = CheckSeed(ctx2, check_parts);
+  crypto::SecretBytes check_seed = CheckSeed(ctx2, inbox.check_parts);
   CheckTag tag(check_seed, params.vectors);
   Masking next{std::move(now.roster),
                now.self,
                ctx2,
                sharers,
-               std::move(inbox),
+               std::move(inbox.shares),
                std::move(masks.streams),
                std::vector<Coverage>(params.vectors.size()),
                std::move(check_seed),
@@ -213,6 +242,7 @@ absl::StatusOr<ClientStep> ClientSession::Core::On(Committed& now, const Survivo
     }
   }
   CLOISTER_RETURN_IF_ERROR(CheckQuorum(params, now.roster, survivors.size(), "survivors"));
+  CLOISTER_RETURN_IF_ERROR(now.roster.CheckReach(params, now.sharers, survivors));
   if (!ours_is_there) {
     return absl::AbortedError(fmt::format("{}: this site was left out of the survivors", NameOf(params)));
   }

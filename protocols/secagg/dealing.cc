@@ -10,7 +10,6 @@
 #include "protocols/crypto/aead.h"
 #include "protocols/crypto/hkdf.h"
 #include "protocols/secagg/check_tag.h"
-#include "protocols/secagg/graph.h"
 #include "protocols/secagg/transcript.h"
 
 namespace cloister::secagg {
@@ -48,8 +47,40 @@ crypto::SecretBytes Join(const SharePair& pair, const crypto::SecretBytes& check
   return joined;
 }
 
+// One message, sealed from one member for another.
+absl::StatusOr<Bytes> SealFor(const SiteSecrets& secrets, const VerifiedRoster& roster, size_t from, size_t to,
+                              ByteView message) {
+  const Digest& ctx1 = roster.ctx1();
+  const SiteId& owner = roster[from].site;
+  const SiteId& holder = roster[to].site;
+  CLOISTER_ASSIGN_OR_RETURN(const crypto::SecretBytes key,
+                            ChannelKey(secrets.channel, roster[to], ctx1, owner, holder));
+  return crypto::Seal(key, kChannelNonce, ChannelContext(ctx1, owner, holder), message);
+}
+
+absl::StatusOr<crypto::SecretBytes> OpenFrom(const SiteSecrets& secrets, const VerifiedRoster& roster, size_t from,
+                                             size_t to, ByteView sealed) {
+  const Digest& ctx1 = roster.ctx1();
+  const SiteId& owner = roster[from].site;
+  const SiteId& holder = roster[to].site;
+  CLOISTER_ASSIGN_OR_RETURN(const crypto::SecretBytes key,
+                            ChannelKey(secrets.channel, roster[from], ctx1, owner, holder));
+  return crypto::Open(key, kChannelNonce, ChannelContext(ctx1, owner, holder), sealed);
+}
+
 crypto::SeededStream Coefficients(const SiteSecrets& secrets, const Digest& ctx1, ByteView which) {
   return {secrets.root, CanonicalWriter().Blob("CSA1/coefficients").Put(ctx1).Blob(which).bytes()};
+}
+
+// Members [first, last) are no neighbours of `self`: they get its part of the check seed alone.
+absl::Status SealCheckParts(const SiteSecrets& secrets, const VerifiedRoster& roster, size_t self, size_t first,
+                            size_t last, Dealing& dealing) {
+  for (size_t member = first; member < last; ++member) {
+    CLOISTER_ASSIGN_OR_RETURN(const Bytes envelope,
+                              SealFor(secrets, roster, self, member, dealing.own.check_part.view()));
+    dealing.message.check_envelopes += envelope;
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -67,35 +98,39 @@ absl::StatusOr<Dealing> DealSecrets(const SiteSecrets& secrets, const crypto::Si
                                     const VerifiedRoster& roster, size_t self) {
   const Digest& ctx1 = roster.ctx1();
   const SiteId& owner = roster[self].site;
-  const std::vector<size_t> holders = Neighbourhood(roster.size(), self);
-  const int n = static_cast<int>(holders.size());
+  const Neighbourhoods& neighbourhoods = roster.neighbourhoods();
+  const std::vector<Holder> holders = neighbourhoods.HoldersOf(self);
+  // A polynomial has a value at the x of an absent neighbour too; nobody gets it.
+  const int n = static_cast<int>(holders.back().x);
   crypto::SeededStream self_mask_stream = Coefficients(secrets, ctx1, "self-mask");
   crypto::SeededStream key_stream = Coefficients(secrets, ctx1, "key");
   CLOISTER_ASSIGN_OR_RETURN(const std::vector<ShamirShare> self_mask_shares,
-                            DealShares(secrets.self_mask, Threshold(n), n, self_mask_stream));
+                            DealShares(secrets.self_mask, neighbourhoods.threshold(), n, self_mask_stream));
   CLOISTER_ASSIGN_OR_RETURN(const std::vector<ShamirShare> key_shares,
-                            DealShares(secrets.mask.seed(), Threshold(n), n, key_stream));
+                            DealShares(secrets.mask.seed(), neighbourhoods.threshold(), n, key_stream));
   Dealing dealing;
   dealing.own.check_part = crypto::Hkdf(ctx1.view(), secrets.root, "CSA1/check-part", kCheckPartBytes);
   std::vector<Digest> leaves;
-  for (size_t i = 0; i < holders.size(); ++i) {
-    const SiteId& holder = roster[holders[i]].site;
-    const SharePair pair{self_mask_shares[i], key_shares[i]};
+  size_t member = 0;
+  for (const auto& [holder_index, x] : holders) {
+    CLOISTER_RETURN_IF_ERROR(SealCheckParts(secrets, roster, self, member, holder_index, dealing));
+    member = holder_index + 1;
+    const SiteId& holder = roster[holder_index].site;
+    const SharePair pair{self_mask_shares[x - 1], key_shares[x - 1]};
     SealedShare share;
     share.recipient = holder;
     share.self_mask_hash = ShareHash(ctx1, owner, holder, ShareKind::kSelfMask, pair.self_mask);
     share.key_hash = ShareHash(ctx1, owner, holder, ShareKind::kKey, pair.key);
-    if (holders[i] == self) {
+    if (holder_index == self) {
       dealing.own.pair = pair;
     } else {
-      CLOISTER_ASSIGN_OR_RETURN(const crypto::SecretBytes key,
-                                ChannelKey(secrets.channel, roster[holders[i]], ctx1, owner, holder));
-      CLOISTER_ASSIGN_OR_RETURN(share.sealed, crypto::Seal(key, kChannelNonce, ChannelContext(ctx1, owner, holder),
-                                                           Join(pair, dealing.own.check_part).view()));
+      CLOISTER_ASSIGN_OR_RETURN(
+          share.sealed, SealFor(secrets, roster, self, holder_index, Join(pair, dealing.own.check_part).view()));
     }
     leaves.push_back(ShareLeaf(share));
     dealing.message.entries.push_back(std::move(share));
   }
+  CLOISTER_RETURN_IF_ERROR(SealCheckParts(secrets, roster, self, member, roster.size(), dealing));
   ShareRoot root{
       ctx1, owner, crypto::MerkleRootOf(leaves), CheckSeedCommitment(ctx1, owner, dealing.own.check_part), {}};
   root.signature = signer.Sign(kShareRootDomain, SignedPart(root));
@@ -108,9 +143,7 @@ absl::StatusOr<DealtShare> OpenShares(const SiteSecrets& secrets, const Verified
   const Digest& ctx1 = roster.ctx1();
   const SiteId& from = roster[owner].site;
   const SiteId& to = roster[self].site;
-  CLOISTER_ASSIGN_OR_RETURN(const crypto::SecretBytes key, ChannelKey(secrets.channel, roster[owner], ctx1, from, to));
-  CLOISTER_ASSIGN_OR_RETURN(const crypto::SecretBytes joined,
-                            crypto::Open(key, kChannelNonce, ChannelContext(ctx1, from, to), share.sealed));
+  CLOISTER_ASSIGN_OR_RETURN(const crypto::SecretBytes joined, OpenFrom(secrets, roster, owner, self, share.sealed));
   if (joined.size() != 2 * kShamirShareBytes + kCheckPartBytes) {
     return absl::DataLossError(fmt::format("site {} sealed {} bytes as shares", from.value(), joined.size()));
   }
@@ -125,6 +158,17 @@ absl::StatusOr<DealtShare> OpenShares(const SiteSecrets& secrets, const Verified
     return absl::DataLossError(fmt::format("site {} sealed other shares than it signed", from.value()));
   }
   return dealt;
+}
+
+absl::StatusOr<crypto::SecretBytes> OpenCheckPart(const SiteSecrets& secrets, const VerifiedRoster& roster,
+                                                  size_t owner, size_t self, ByteView envelope, const ShareRoot& root) {
+  CLOISTER_ASSIGN_OR_RETURN(crypto::SecretBytes part, OpenFrom(secrets, roster, owner, self, envelope));
+  const SiteId& from = roster[owner].site;
+  if (CheckSeedCommitment(roster.ctx1(), from, part) != root.check_part) {
+    return absl::DataLossError(
+        fmt::format("site {} sealed another part of the check seed than it signed", from.value()));
+  }
+  return part;
 }
 
 }  // namespace cloister::secagg

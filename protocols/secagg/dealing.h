@@ -38,12 +38,19 @@ struct Dealing {
   DealtShare own;  // what the owner keeps itself
 };
 
-// Deals the secrets of member `self` to its neighbourhood. INVALID_ARGUMENT: a neighbour's channel key is of low order.
+// Deals the secrets of member `self` to its neighbourhood, and its part of the check seed to everybody.
+// INVALID_ARGUMENT: a channel key is of low order.
 absl::StatusOr<Dealing> DealSecrets(const SiteSecrets& secrets, const crypto::Signer& signer,
                                     const VerifiedRoster& roster, size_t self);
 
-// What `owner` sealed for `self`. DATA_LOSS: it does not open, or is not what the hashes beside it and in `root` say.
+// What `owner` sealed for its neighbour `self`. DATA_LOSS: it does not open, or is not what the hashes beside it and in
+// `root` say.
 absl::StatusOr<DealtShare> OpenShares(const SiteSecrets& secrets, const VerifiedRoster& roster, size_t owner,
                                       size_t self, const SealedShare& share, const ShareRoot& root);
+
+// The part of the check seed that `owner` sealed for `self`, who is no neighbour. DATA_LOSS: it does not open, or is
+// not what `root` says.
+absl::StatusOr<crypto::SecretBytes> OpenCheckPart(const SiteSecrets& secrets, const VerifiedRoster& roster,
+                                                  size_t owner, size_t self, ByteView envelope, const ShareRoot& root);
 
 }  // namespace cloister::secagg

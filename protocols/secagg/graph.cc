@@ -22,7 +22,7 @@ absl::Status CheckSites(size_t n, size_t most) {
 }  // namespace
 
 absl::StatusOr<Graph> Graph::Full(size_t n) {
-  CLOISTER_RETURN_IF_ERROR(CheckSites(n, kMaximumSites));
+  CLOISTER_RETURN_IF_ERROR(CheckSites(n, kMostOnFullGraph));
   return Graph(n, n - 1);
 }
 
@@ -58,6 +58,14 @@ std::optional<uint32_t> Graph::PositionOf(size_t owner, size_t holder) const {
   const auto found = std::lower_bound(members.begin(), members.end(), holder);
   if (found == members.end() || *found != holder) return std::nullopt;
   return static_cast<uint32_t>(found - members.begin()) + 1;
+}
+
+size_t Graph::CountNeighbourhood(size_t u, const std::vector<bool>& marked) const {
+  if (ring_.empty()) return static_cast<size_t>(std::count(marked.begin(), marked.end(), true));
+  size_t count = 0;
+  const size_t first = place_[u] + size_ - degree_ / 2;
+  for (size_t i = 0; i <= degree_; ++i) count += marked[ring_[(first + i) % size_]] ? 1 : 0;
+  return count;
 }
 
 }  // namespace cloister::secagg

@@ -20,8 +20,8 @@ namespace cloister::secagg {
 // neighbourhoods are computed when asked for. Sites are below n: anything else is our own bug.
 class Graph {
  public:
-  // Everybody with everybody: what a plan has up to 64 sites, and may have up to kMaximumSites.
-  // INVALID_ARGUMENT: not kCohortFloor to kMaximumSites.
+  // Everybody with everybody: up to kFullGraphSites participants, and possible up to kMostOnFullGraph.
+  // INVALID_ARGUMENT: not kCohortFloor to kMostOnFullGraph.
   static absl::StatusOr<Graph> Full(size_t n);
   // The participants on a ring in the random order that `seed` gives, each with the k/2 next on either side.
   // INVALID_ARGUMENT: fewer than kCohortFloor sites or more than a million, k odd, 0, or not below n.
@@ -36,6 +36,8 @@ class Graph {
   // The x at which `holder` gets its shares of `owner`: its place in the owner's neighbourhood, from 1. None: no
   // neighbour.
   std::optional<uint32_t> PositionOf(size_t owner, size_t holder) const;
+  // How many of u's neighbourhood are `marked`, which has an entry for every site.
+  size_t CountNeighbourhood(size_t u, const std::vector<bool>& marked) const;
 
  private:
   Graph(size_t n, size_t degree) : size_(n), degree_(degree) {}
@@ -45,13 +47,5 @@ class Graph {
   std::vector<uint32_t> ring_;   // who is at each place; none on a full graph
   std::vector<uint32_t> place_;  // the inverse
 };
-
-// The neighbourhood of `u` on the full graph of `n`.
-inline std::vector<size_t> Neighbourhood(size_t n, size_t u) {
-  static_cast<void>(u);
-  std::vector<size_t> members(n);
-  for (size_t i = 0; i < n; ++i) members[i] = i;
-  return members;
-}
 
 }  // namespace cloister::secagg

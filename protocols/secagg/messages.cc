@@ -116,7 +116,7 @@ Bytes Encode(const Shares& message) {
   CanonicalWriter writer = Begin(MessageType::kShares);
   writer.Blob(message.root).U32(static_cast<uint32_t>(message.entries.size()));
   for (const SealedShare& share : message.entries) PutShare(writer, share);
-  return writer.Take();
+  return writer.Blob(message.check_envelopes).Take();
 }
 
 Bytes Encode(const ShareDelivery& message) {
@@ -130,7 +130,7 @@ Bytes Encode(const ShareDelivery& message) {
     writer.U32(static_cast<uint32_t>(entry.path.size()));
     for (const Digest& digest : entry.path) writer.Put(digest);
   }
-  return writer.Take();
+  return writer.Blob(message.check_envelopes).Take();
 }
 
 Bytes Encode(const SurvivorList& message) {

@@ -47,6 +47,8 @@ struct Roster {
   std::vector<Bytes> adverts;  // verbatim, by site id
 };
 
+inline constexpr size_t kCheckEnvelopeBytes = 32 + 16;  // a part of the check seed under AES-256-GCM
+
 // One share of u for v. `sealed` is empty for u itself.
 struct SealedShare {
   SiteId recipient;
@@ -66,6 +68,9 @@ struct ShareRoot {
 struct Shares {
   Bytes root;                        // a ShareRoot, encoded
   std::vector<SealedShare> entries;  // in the order of the neighbourhood
+  // On a sparse graph: the owner's part of the check seed, sealed for every other member of the roster, in its order,
+  // kCheckEnvelopeBytes each.
+  Bytes check_envelopes;
 };
 
 struct InboxEntry {
@@ -78,6 +83,7 @@ struct ShareDelivery {
   Digest ctx1;
   std::vector<Bytes> roots;       // ShareRoots of U2, verbatim, by site id
   std::vector<InboxEntry> inbox;  // from every neighbour in U2
+  Bytes check_envelopes;          // and from everybody else in U2, in its order
 };
 
 struct VectorCommit {

@@ -47,6 +47,15 @@ absl::StatusOr<SealedShare> TakeShare(CanonicalReader& reader) {
   return share;
 }
 
+absl::StatusOr<Bytes> TakeEnvelopes(CanonicalReader& reader) {
+  CLOISTER_ASSIGN_OR_RETURN(Bytes envelopes, reader.Blob());
+  if (envelopes.size() % kCheckEnvelopeBytes != 0 || envelopes.size() / kCheckEnvelopeBytes > size_t{kMaximumSites}) {
+    return absl::DataLossError(
+        fmt::format("{} bytes are not up to {} envelopes of {}", envelopes.size(), kMaximumSites, kCheckEnvelopeBytes));
+  }
+  return envelopes;
+}
+
 absl::StatusOr<Reveal> TakeReveal(CanonicalReader& reader) {
   Reveal reveal;
   CLOISTER_ASSIGN_OR_RETURN(reveal.owner, TakeSite(reader));
@@ -134,6 +143,7 @@ absl::StatusOr<Shares> DecodeShares(ByteView bytes) {
   for (SealedShare& entry : message.entries) {
     CLOISTER_ASSIGN_OR_RETURN(entry, TakeShare(reader));
   }
+  CLOISTER_ASSIGN_OR_RETURN(message.check_envelopes, TakeEnvelopes(reader));
   CLOISTER_RETURN_IF_ERROR(reader.Finish());
   return message;
 }
@@ -155,6 +165,7 @@ absl::StatusOr<ShareDelivery> DecodeShareDelivery(ByteView bytes) {
       CLOISTER_ASSIGN_OR_RETURN(digest, reader.TakeDigest());
     }
   }
+  CLOISTER_ASSIGN_OR_RETURN(message.check_envelopes, TakeEnvelopes(reader));
   CLOISTER_RETURN_IF_ERROR(reader.Finish());
   return message;
 }

@@ -8,6 +8,7 @@
 
 #include "protocols/crypto/ctr_stream.h"
 #include "protocols/crypto/hash.h"
+#include "protocols/secagg/neighbourhoods.h"
 
 namespace cloister::secagg {
 namespace {
@@ -38,6 +39,10 @@ absl::Status CheckVectors(const std::vector<VectorSpec>& vectors) {
   return absl::OkStatus();
 }
 
+int MostSites(const SumParams& params) {
+  return params.graph.has_value() ? kMaximumSites : kMostOnFullGraph;
+}
+
 std::vector<SiteId> Sorted(std::vector<SiteId> sites) {
   std::sort(sites.begin(), sites.end());
   return sites;
@@ -52,9 +57,10 @@ absl::Status CheckParams(const SumParams& params) {
     return absl::FailedPreconditionError(
         fmt::format("a secure sum needs at least {} sites; this plan says {}", kCohortFloor, params.n_min));
   }
-  if (params.n_min > kMaximumSites || params.colluders < 0 || params.colluders > kMaximumSites / 3) {
+  const int most = MostSites(params);
+  if (params.n_min > most || params.colluders < 0 || params.colluders > most / 3) {
     return absl::InvalidArgumentError(fmt::format("n_min {} is at most {}, colluders {} are 0 to {}", params.n_min,
-                                                  kMaximumSites, params.colluders, kMaximumSites / 3));
+                                                  most, params.colluders, most / 3));
   }
   const std::vector<SiteId> participants = Sorted(params.participants);
   for (size_t i = 0; i < participants.size(); ++i) {
@@ -62,6 +68,13 @@ absl::Status CheckParams(const SumParams& params) {
     if (i > 0 && participants[i] == participants[i - 1]) {
       return absl::InvalidArgumentError(fmt::format("participant {} is listed twice", participants[i].value()));
     }
+  }
+  if (params.graph.has_value()) {
+    if (participants.size() <= size_t{kFullGraphSites} || participants.size() > size_t{kMaximumSites}) {
+      return absl::InvalidArgumentError(fmt::format("a sparse graph of {} participants, not {} to {}",
+                                                    participants.size(), kFullGraphSites + 1, kMaximumSites));
+    }
+    CLOISTER_RETURN_IF_ERROR(Annotate(SparseParametersOf(params).status(), NameOf(params)));
   }
   return CheckVectors(params.vectors);
 }
@@ -86,9 +99,9 @@ int Threshold(int n) {
 
 absl::Status CheckCohort(const SumParams& params, int n) {
   const int minimum = std::max(params.n_min, kCohortFloor);
-  if (n < minimum || n > kMaximumSites) {
+  if (n < minimum || n > MostSites(params)) {
     return absl::FailedPreconditionError(
-        fmt::format("{}: {} sites, wanted {} to {}", NameOf(params), n, minimum, kMaximumSites));
+        fmt::format("{}: {} sites, wanted {} to {}", NameOf(params), n, minimum, MostSites(params)));
   }
   if (2 * Threshold(n) <= n + params.colluders) {
     return absl::FailedPreconditionError(

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 #include <set>
 #include <utility>
 
@@ -109,7 +110,11 @@ absl::StatusOr<VerifiedRoster> VerifiedRoster::FromMembers(const SumParams& para
   roster.members_ = std::move(members);
   roster.threshold_ = Threshold(static_cast<int>(adverts.size()));
   roster.quorum_ = std::max({params.n_min, kCohortFloor, roster.threshold_});
-  roster.ctx1_ = RosterContext(ctx0, adverts, roster.threshold_);
+  std::vector<size_t> all(roster.size());
+  std::iota(all.begin(), all.end(), size_t{0});
+  CLOISTER_ASSIGN_OR_RETURN(roster.neighbourhoods_, Neighbourhoods::Create(params, roster.SitesAt(all)));
+  CLOISTER_RETURN_IF_ERROR(roster.CheckReach(params, all, all));
+  roster.ctx1_ = RosterContext(ctx0, adverts, roster.threshold_, roster.neighbourhoods().terms());
   return roster;
 }
 
@@ -124,6 +129,15 @@ std::vector<SiteId> VerifiedRoster::SitesAt(const std::vector<size_t>& indices) 
   std::vector<SiteId> sites;
   for (const size_t index : indices) sites.push_back(members_[index].site);
   return sites;
+}
+
+absl::Status VerifiedRoster::CheckReach(const SumParams& params, const std::vector<size_t>& owners,
+                                        const std::vector<size_t>& present) const {
+  const auto out_of_reach = neighbourhoods().FindOutOfReach(owners, present);
+  if (!out_of_reach.has_value()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      fmt::format("{}: {} of the neighbourhood of site {} are left, wanted {}", NameOf(params), out_of_reach->holders,
+                  members_[out_of_reach->owner].site.value(), neighbourhoods().threshold()));
 }
 
 absl::Status VerifiedRoster::CheckSignature(size_t index, std::string_view domain, ByteView signed_part,

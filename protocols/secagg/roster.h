@@ -9,6 +9,7 @@
 
 #include "protocols/crypto/certificate.h"
 #include "protocols/secagg/messages.h"
+#include "protocols/secagg/neighbourhoods.h"
 #include "protocols/secagg/params.h"
 
 namespace cloister::secagg {
@@ -34,7 +35,8 @@ absl::StatusOr<Member> CheckAdvert(const SumParams& params, const Digest& ctx0, 
 
 class VerifiedRoster {
  public:
-  // Codes as CheckAdvert, INVALID_ARGUMENT (not in order, a site or a key twice), FAILED_PRECONDITION (cohort).
+  // Codes as CheckAdvert, INVALID_ARGUMENT (not in order, a site or a key twice), FAILED_PRECONDITION (cohort, or a
+  // member with too few of its neighbours).
   static absl::StatusOr<VerifiedRoster> Create(const SumParams& params, const Digest& ctx0, const Trust& trust,
                                                const std::vector<Bytes>& adverts);
   // From adverts that CheckAdvert passed before, with what it returned for each. Codes as Create for what is left.
@@ -46,10 +48,17 @@ class VerifiedRoster {
   const Member& operator[](size_t index) const { return members_[index]; }
   std::optional<size_t> IndexOf(const SiteId& site) const;
   std::vector<SiteId> SitesAt(const std::vector<size_t>& indices) const;
+  // How many must confirm the survivors: Threshold of the roster. Of the shares of one owner: neighbourhoods().
   int threshold() const { return threshold_; }
+  const Neighbourhoods& neighbourhoods() const { return *neighbourhoods_; }
   const Digest& ctx1() const { return ctx1_; }
   // How many of the roster must share, survive and agree: max(n_min, t).
   int quorum() const { return quorum_; }
+
+  // Could the members at `present` recover what those at `owners` have dealt? FAILED_PRECONDITION names one that they
+  // could not.
+  absl::Status CheckReach(const SumParams& params, const std::vector<size_t>& owners,
+                          const std::vector<size_t>& present) const;
 
   // UNAUTHENTICATED: `signature` is not the member's, in `domain`.
   absl::Status CheckSignature(size_t index, std::string_view domain, ByteView signed_part, ByteView signature) const;
@@ -58,6 +67,7 @@ class VerifiedRoster {
   std::vector<Member> members_;
   int threshold_ = 0;
   int quorum_ = 0;
+  std::optional<Neighbourhoods> neighbourhoods_;
   Digest ctx1_;
 };
 

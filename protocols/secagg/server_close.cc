@@ -2,9 +2,10 @@
 // What the coordinator publishes at the end of each phase, and the recovery of the masks at the last.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "protocols/crypto/x25519.h"
 #include "protocols/secagg/check_tag.h"
-#include "protocols/secagg/graph.h"
 #include "protocols/secagg/server_core.h"
 #include "protocols/secagg/transcript.h"
 
@@ -23,18 +24,26 @@ std::vector<Bytes> Values(const std::map<SiteId, Bytes>& by_site) {
 
 }  // namespace
 
+absl::Status ServerSession::Core::CanCloseAdvertise() const {
+  CLOISTER_RETURN_IF_ERROR(CheckCohort(params, static_cast<int>(advertised.size())));
+  if (!params.graph.has_value()) return absl::OkStatus();
+  std::vector<Member> members;
+  for (const auto& [site, member] : advertised) members.push_back(member);
+  return VerifiedRoster::FromMembers(params, ctx0, Values(AcceptedNow()), std::move(members)).status();
+}
+
 absl::Status ServerSession::Core::CanClose() const {
   const size_t answered = phase == ServerPhase::kDone ? 0 : AcceptedNow().size();
   const size_t quorum = roster.has_value() ? static_cast<size_t>(roster->quorum()) : 0;
   switch (phase) {
     case ServerPhase::kAdvertise:
-      return CheckCohort(params, static_cast<int>(answered));
+      return CanCloseAdvertise();
     case ServerPhase::kShare:
       if (answered < quorum) return TooFew(params, answered, quorum, "sites shared their secrets");
-      return absl::OkStatus();
+      return roster->CheckReach(params, AnsweredIndices(), AnsweredIndices());
     case ServerPhase::kMaskedInput:
       if (answered < quorum) return TooFew(params, answered, quorum, "masked inputs");
-      return absl::OkStatus();
+      return roster->CheckReach(params, sharers, AnsweredIndices());
     case ServerPhase::kConsistency:
       if (answered < static_cast<size_t>(roster->threshold())) {
         return TooFew(params, answered, static_cast<size_t>(roster->threshold()), "confirmations of the survivors");
@@ -42,8 +51,7 @@ absl::Status ServerSession::Core::CanClose() const {
       return absl::OkStatus();
     case ServerPhase::kUnmask:
       for (const size_t owner : sharers) {
-        const size_t wanted =
-            static_cast<size_t>(Threshold(static_cast<int>(Neighbourhood(roster->size(), owner).size())));
+        const size_t wanted = static_cast<size_t>(roster->neighbourhoods().threshold());
         const auto found = good_shares.find(owner);
         const size_t have = found == good_shares.end() ? 0 : found->second.size();
         if (have < wanted) {
@@ -64,31 +72,54 @@ absl::Status ServerSession::Core::CloseAdvertise() {
   CLOISTER_ASSIGN_OR_RETURN(VerifiedRoster verified,
                             VerifiedRoster::FromMembers(params, ctx0, Values(AcceptedNow()), std::move(members)));
   roster = std::move(verified);
+  for (size_t owner = 0; owner < roster->size(); ++owner) holders.push_back(roster->neighbourhoods().HoldersOf(owner));
+  roster_message = Encode(Roster{Values(AcceptedNow())});
   return absl::OkStatus();
 }
 
 void ServerSession::Core::CloseShare() {
-  std::vector<Bytes> roots;
-  std::map<size_t, std::vector<Digest>> leaves;
   for (const auto& [owner, message] : shares) {
     sharers.push_back(owner);
-    roots.push_back(message.root);
-    for (const SealedShare& share : message.entries) leaves[owner].push_back(ShareLeaf(share));
+    share_roots.push_back(message.root);
+    std::vector<Digest> leaves;
+    for (const SealedShare& share : message.entries) leaves.push_back(ShareLeaf(share));
+    share_trees.emplace(owner, crypto::MerkleTree(leaves));
   }
-  ctx2 = SharersContext(roster->ctx1(), roster->size(), sharers, roots);
-  for (const size_t recipient : sharers) {
-    ShareDelivery delivery{roster->ctx1(), roots, {}};
-    for (const size_t owner : sharers) {
-      if (owner == recipient) continue;
-      const std::vector<size_t> holders = Neighbourhood(roster->size(), owner);
-      for (size_t i = 0; i < holders.size(); ++i) {
-        if (holders[i] != recipient) continue;
-        delivery.inbox.push_back(
-            {(*roster)[owner].site, shares.at(owner).entries[i], crypto::MerklePath(leaves.at(owner), i)});
-      }
+  ctx2 = SharersContext(roster->ctx1(), roster->size(), sharers, share_roots);
+}
+
+size_t ServerSession::Core::PlaceOf(size_t owner, size_t holder) const {
+  const auto place = std::lower_bound(holders[owner].begin(), holders[owner].end(), holder,
+                                      [](const Holder& one, size_t member) { return one.member < member; });
+  return static_cast<size_t>(place - holders[owner].begin());
+}
+
+bool ServerSession::Core::IsHolder(size_t owner, size_t holder) const {
+  const size_t place = PlaceOf(owner, holder);
+  return place < holders[owner].size() && holders[owner][place].member == holder;
+}
+
+Bytes ServerSession::Core::DeliveryFor(size_t recipient) const {
+  ShareDelivery delivery{roster->ctx1(), share_roots, {}, {}};
+  for (const size_t owner : sharers) {
+    if (owner == recipient) continue;
+    // What an owner dealt is in the order of the roster, in two lists: its neighbours, and the others.
+    const size_t before = PlaceOf(owner, recipient);
+    const Shares& dealt = shares.at(owner);
+    if (IsHolder(owner, recipient)) {
+      delivery.inbox.push_back({(*roster)[owner].site, dealt.entries[before], share_trees.at(owner).PathOf(before)});
+    } else {
+      delivery.check_envelopes +=
+          dealt.check_envelopes.substr((recipient - before) * kCheckEnvelopeBytes, kCheckEnvelopeBytes);
     }
-    deliveries[recipient] = Encode(delivery);
   }
+  return Encode(delivery);
+}
+
+std::vector<size_t> ServerSession::Core::AnsweredIndices() const {
+  std::vector<size_t> indices;
+  for (const auto& [site, message] : AcceptedNow()) indices.push_back(roster->IndexOf(site).value());
+  return indices;
 }
 
 void ServerSession::Core::CloseMaskedInput() {
@@ -105,7 +136,7 @@ void ServerSession::Core::CloseConsistency() {
 // Any threshold of good shares gives the same secret, unless the owner dealt shares that do not belong together.
 absl::StatusOr<crypto::SecretBytes> ServerSession::Core::Recover(size_t owner) const {
   const Member& member = (*roster)[owner];
-  const size_t wanted = static_cast<size_t>(Threshold(static_cast<int>(Neighbourhood(roster->size(), owner).size())));
+  const size_t wanted = static_cast<size_t>(roster->neighbourhoods().threshold());
   std::vector<std::pair<uint32_t, ShamirShare>> chosen;
   for (const auto& [position, share] : good_shares.at(owner)) {
     if (chosen.size() < wanted) chosen.emplace_back(position, share);
@@ -144,9 +175,8 @@ absl::Status ServerSession::Core::CloseUnmask() {
     }
     // A dropout: every survivor's mask with it is still in the sum, and is taken out with the opposite sign.
     CLOISTER_ASSIGN_OR_RETURN(const crypto::X25519KeyPair pair, crypto::X25519KeyPair::FromSeed(secret->Clone()));
-    for (const size_t survivor : survivors) {
-      const std::vector<size_t> neighbours = Neighbourhood(roster->size(), owner);
-      if (!Contains(neighbours, survivor)) continue;
+    for (const auto& [survivor, x] : holders[owner]) {
+      if (!Contains(survivors, survivor)) continue;
       const Member& member = (*roster)[survivor];
       CLOISTER_ASSIGN_OR_RETURN(const crypto::SecretBytes shared, pair.Derive(member.mask_key));
       for (size_t i = 0; i < keys.size(); ++i) {

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "protocols/crypto/merkle_tree.h"
 #include "protocols/secagg/roster.h"
 #include "protocols/secagg/server_session.h"
 
@@ -20,15 +21,19 @@ struct ServerSession::Core {
   Digest ctx0;
   ServerPhase phase = ServerPhase::kAdvertise;
 
-  std::map<SiteId, Bytes> accepted[5];  // by phase: the messages, verbatim
+  // By phase: the messages, verbatim where they are published; their digests where they are not, and large.
+  std::map<SiteId, Bytes> accepted[5];
   std::vector<Blame> blames;
 
   std::map<SiteId, Member> advertised;   // while kAdvertise
   std::optional<VerifiedRoster> roster;  // from kShare on
-  std::map<size_t, Shares> shares;       // by owner
-  std::vector<size_t> sharers;           // U2
+  Bytes roster_message;
+  std::vector<std::vector<Holder>> holders;  // by owner
+  std::map<size_t, Shares> shares;           // by owner
+  std::vector<size_t> sharers;               // U2
   Digest ctx2;
-  std::map<size_t, Bytes> deliveries;  // by recipient
+  std::map<size_t, crypto::MerkleTree> share_trees;  // by owner in U2
+  std::vector<Bytes> share_roots;                    // of U2
   std::map<size_t, MaskedCommit> commits;
   std::vector<size_t> survivors;  // U3
   Digest survivor_digest;
@@ -53,6 +58,14 @@ struct ServerSession::Core {
   // Keeps one revealed share when it matches its hash, and names who is wrong when not.
   void TakeReveal(size_t holder, size_t owner, const Reveal& reveal);
 
+  // The place of `holder` among those that hold shares of `owner`, or where it would be.
+  size_t PlaceOf(size_t owner, size_t holder) const;
+  bool IsHolder(size_t owner, size_t holder) const;
+  // What everybody has dealt to `recipient`, which is in U2. Made when asked for: all of them together are large.
+  Bytes DeliveryFor(size_t recipient) const;
+  // The roster's indices of those who answered in the current phase.
+  std::vector<size_t> AnsweredIndices() const;
+  absl::Status CanCloseAdvertise() const;
   absl::Status CanClose() const;
   absl::Status CloseAdvertise();
   void CloseShare();

@@ -91,8 +91,10 @@ absl::Status ServerSession::Handle(const SiteId& from, ByteView message) {
     return absl::InvalidArgumentError(fmt::format("a site does not send {}", NameOf(type)));
   }
   std::map<SiteId, Bytes>& accepted = core.accepted[static_cast<size_t>(*phase)];
+  const bool is_published = *phase != ServerPhase::kShare && *phase != ServerPhase::kUnmask;
+  const Bytes kept = is_published ? Bytes(message) : Bytes(crypto::Sha256(message).view());
   if (const auto before = accepted.find(from); before != accepted.end()) {
-    if (before->second == message) return absl::OkStatus();
+    if (before->second == kept) return absl::OkStatus();
     return absl::FailedPreconditionError(
         fmt::format("{}: a second, different {} of site {}", NameOf(core.params), NameOf(type), from.value()));
   }
@@ -102,7 +104,7 @@ absl::Status ServerSession::Handle(const SiteId& from, ByteView message) {
                                                      *phase < core.phase ? ": too late, it counts as a dropout" : ""));
   }
   CLOISTER_RETURN_IF_ERROR(core.Take(from, message));
-  accepted.emplace(from, Bytes(message));
+  accepted.emplace(from, kept);
   return absl::OkStatus();
 }
 
@@ -161,14 +163,9 @@ std::vector<Bytes> ServerSession::MessagesFor(const SiteId& site) const {
   if (core.phase == ServerPhase::kAdvertise) return messages;
   const std::optional<size_t> index = core.roster->IndexOf(site);
   if (!index.has_value()) return messages;
-  Roster roster;
-  for (const auto& [member, advert] : core.accepted[static_cast<size_t>(ServerPhase::kAdvertise)]) {
-    roster.adverts.push_back(advert);
-  }
-  messages.push_back(Encode(roster));
-  const auto delivery = core.deliveries.find(*index);
-  if (core.phase < ServerPhase::kMaskedInput || delivery == core.deliveries.end()) return messages;
-  messages.push_back(delivery->second);
+  messages.push_back(core.roster_message);
+  if (core.phase < ServerPhase::kMaskedInput || !Contains(core.sharers, *index)) return messages;
+  messages.push_back(core.DeliveryFor(*index));
   if (core.phase < ServerPhase::kConsistency || !Contains(core.survivors, *index)) return messages;
   messages.push_back(core.survivor_list);
   if (core.phase >= ServerPhase::kUnmask) messages.push_back(core.signature_set);

@@ -10,10 +10,11 @@
 //   kShare        | Shares            | ShareDelivery, one per site | max(n_min, t) sites       (= U2)
 //   kMaskedInput  | MaskedCommit      | SurvivorList                | max(n_min, t) commits     (= U3)
 //   kConsistency  | Consistency       | SignatureSet                | t signatures
-//   kUnmask       | Unmask            | - (the Unmasker)            | t good shares of every owner
+//   kUnmask       | Unmask            | - (the Unmasker)            | good shares of every owner, as many as recover it
 //   kDone
 //
-// The driver closes a phase when nobody is awaited any more, or at its deadline. t is Threshold(roster).
+// The driver closes a phase when nobody is awaited any more, or at its deadline. t is Threshold(roster). Each of the
+// first three closes also needs every owner's holders: as many of its neighbourhood as recover it (neighbourhoods.h).
 
 #include <absl/time/time.h>
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "protocols/secagg/check_tag.h"
-#include "protocols/secagg/graph.h"
 #include "protocols/secagg/server_core.h"
 #include "protocols/secagg/transcript.h"
 
@@ -16,17 +15,6 @@ absl::Status CheckSender(const SumParams& params, const SiteId& from, const Site
   if (from == said) return absl::OkStatus();
   return absl::UnauthenticatedError(
       fmt::format("{}: site {} sends a message of site {}", NameOf(params), from.value(), said.value()));
-}
-
-// Position of `member` among the holders of `owner`'s shares, as the x of its share.
-uint32_t PositionIn(size_t roster_size, size_t owner, size_t member) {
-  const std::vector<size_t> holders = Neighbourhood(roster_size, owner);
-  uint32_t position = 1;
-  for (const size_t holder : holders) {
-    if (holder == member) return position;
-    ++position;
-  }
-  return 0;
 }
 
 }  // namespace
@@ -69,13 +57,14 @@ absl::Status ServerSession::Core::TakeShares(const SiteId& from, ByteView messag
   CLOISTER_ASSIGN_OR_RETURN(const ShareRoot root, CheckShareRoot(params, *roster, shares_of_site.root));
   CLOISTER_RETURN_IF_ERROR(CheckSender(params, from, root.site));
   const size_t owner = roster->IndexOf(from).value();
-  const std::vector<size_t> holders = Neighbourhood(roster->size(), owner);
-  bool fits = shares_of_site.entries.size() == holders.size();
+  const std::vector<Holder>& neighbourhood = holders[owner];
+  bool fits = shares_of_site.entries.size() == neighbourhood.size() &&
+              shares_of_site.check_envelopes.size() == kCheckEnvelopeBytes * (roster->size() - neighbourhood.size());
   std::vector<Digest> leaves;
-  for (size_t i = 0; fits && i < holders.size(); ++i) {
+  for (size_t i = 0; fits && i < neighbourhood.size(); ++i) {
     const SealedShare& share = shares_of_site.entries[i];
-    fits = share.recipient == (*roster)[holders[i]].site &&
-           share.sealed.size() == (holders[i] == owner ? 0 : kSealedBytes);
+    fits = share.recipient == (*roster)[neighbourhood[i].member].site &&
+           share.sealed.size() == (neighbourhood[i].member == owner ? 0 : kSealedBytes);
     leaves.push_back(ShareLeaf(share));
   }
   if (!fits || crypto::MerkleRootOf(leaves) != root.root) {
@@ -113,7 +102,7 @@ absl::Status ServerSession::Core::TakeUnmask(const SiteId& from, ByteView messag
                                           from.value(), unmask.survivors.short_hex(), survivor_digest.short_hex()));
   }
   std::vector<size_t> owners;
-  for (const size_t owner : Neighbourhood(roster->size(), holder)) {
+  for (const auto& [owner, x] : holders[holder]) {
     if (Contains(sharers, owner)) owners.push_back(owner);
   }
   bool fits = unmask.reveals.size() == owners.size();
@@ -133,8 +122,8 @@ absl::Status ServerSession::Core::TakeUnmask(const SiteId& from, ByteView messag
 void ServerSession::Core::TakeReveal(size_t holder, size_t owner, const Reveal& reveal) {
   const SiteId& holder_site = (*roster)[holder].site;
   const SiteId& owner_site = (*roster)[owner].site;
-  const uint32_t position = PositionIn(roster->size(), owner, holder);
-  const SealedShare& signed_share = shares.at(owner).entries[position - 1];
+  const size_t place = PlaceOf(owner, holder);
+  const SealedShare& signed_share = shares.at(owner).entries[place];
   const auto* self_mask = std::get_if<SelfMaskShare>(&reveal.share);
   const ShareKind kind = self_mask != nullptr ? ShareKind::kSelfMask : ShareKind::kKey;
   const ShamirShare& share = self_mask != nullptr ? self_mask->share : std::get<KeyShare>(reveal.share).share;
@@ -145,7 +134,7 @@ void ServerSession::Core::TakeReveal(size_t holder, size_t owner, const Reveal& 
                                                holder_site.value(), owner_site.value())});
     return;
   }
-  good_shares[owner].emplace(position, share);
+  good_shares[owner].emplace(holders[owner][place].x, share);
 }
 
 }  // namespace cloister::secagg

@@ -3,10 +3,16 @@
 
 namespace cloister::secagg {
 
-Digest RosterContext(const Digest& ctx0, const std::vector<Bytes>& adverts, int threshold) {
+Digest RosterContext(const Digest& ctx0, const std::vector<Bytes>& adverts, int threshold,
+                     const std::optional<Neighbourhoods::Terms>& graph) {
   CanonicalWriter writer;
   writer.Blob("CSA1/ctx1").Put(ctx0).U32(static_cast<uint32_t>(threshold)).U64(adverts.size());
   for (const Bytes& advert : adverts) writer.Blob(advert);
+  if (graph.has_value()) {
+    writer.Put(graph->seed);
+    writer.U32(static_cast<uint32_t>(graph->parameters.degree));
+    writer.U32(static_cast<uint32_t>(graph->parameters.threshold));
+  }
   return crypto::Sha256(writer.bytes());
 }
 

@@ -7,11 +7,14 @@
 
 #include "protocols/crypto/hash.h"
 #include "protocols/secagg/messages.h"
+#include "protocols/secagg/neighbourhoods.h"
 
 namespace cloister::secagg {
 
-// ctx1 binds ctx0, every signed advert (by site id) and the threshold.
-Digest RosterContext(const Digest& ctx0, const std::vector<Bytes>& adverts, int threshold);
+// ctx1 binds ctx0, every signed advert (by site id), the threshold, and of a sparse graph its seed, degree and
+// threshold.
+Digest RosterContext(const Digest& ctx0, const std::vector<Bytes>& adverts, int threshold,
+                     const std::optional<Neighbourhoods::Terms>& graph);
 
 // ctx2 binds ctx1 and U2: which sites' shares arrived, with each one's signed root.
 Digest SharersContext(const Digest& ctx1, size_t roster_size, const std::vector<size_t>& sharers,

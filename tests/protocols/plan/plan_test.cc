@@ -165,6 +165,9 @@ TEST(SumsTest, OnlyThePlansOwnSumsAreAllowed) {
   const SumModel one = {RoundModelId(1), false, crypto::Sha256("one")};
   const SumModel copy = {RoundModelId(2), false, one.blob};
   EXPECT_FALSE(CheckSum(plan, {{}, SumKind::kCalibrate, 1, 0}, {one, copy}).ok());
+  const SumModel trained = {RoundModelId(1), false, plan.model.initial_model};
+  EXPECT_TRUE(CheckSum(plan, {{}, SumKind::kTrain, 1, kMaxAttempts - 1}, {trained}).ok());
+  EXPECT_FALSE(CheckSum(plan, {{}, SumKind::kTrain, 1, kMaxAttempts}, {trained}).ok());
 
   plan.model.initial_model = crypto::Sha256("another");
   EXPECT_FALSE(allowed(SumKind::kTrain, 1, 1, 0));

@@ -140,7 +140,10 @@ class Extractor {
 
   static void AddShare(Cohort& cohort, size_t holder, const Reveal& reveal) {
     const size_t owner = cohort.roster.IndexOf(reveal.owner).value();
-    const uint32_t position = static_cast<uint32_t>(holder) + 1;  // the graph is full
+    uint32_t position = 0;
+    for (const auto& [member, x] : cohort.roster.neighbourhoods().HoldersOf(owner)) {
+      if (member == holder) position = x;
+    }
     if (const auto* self_mask = std::get_if<SelfMaskShare>(&reveal.share)) {
       cohort.shares[{owner, RevealKind::kSelfMask}].emplace(position, self_mask->share);
     } else {
@@ -166,9 +169,11 @@ class Extractor {
     const std::optional<size_t> self = cohort.roster.IndexOf(conspirator);
     if (!self.has_value()) return;
     for (const auto& [owner, shares] : cohort.dealt) {
-      if (owner == *self) continue;
+      const auto entry = std::find_if(shares.entries.begin(), shares.entries.end(),
+                                      [&](const SealedShare& share) { return share.recipient == conspirator; });
+      if (owner == *self || entry == shares.entries.end()) continue;
       const ShareRoot root = DecodeShareRoot(shares.root).value();
-      const auto dealt = OpenShares(secrets, cohort.roster, owner, *self, shares.entries[*self], root);
+      const auto dealt = OpenShares(secrets, cohort.roster, owner, *self, *entry, root);
       if (!dealt.ok()) continue;
       AddShare(cohort, *self, {cohort.roster[owner].site, SelfMaskShare{dealt->pair.self_mask}});
       AddShare(cohort, *self, {cohort.roster[owner].site, KeyShare{dealt->pair.key}});
@@ -177,7 +182,7 @@ class Extractor {
 
   void Recover(const Cohort& cohort, const std::pair<size_t, RevealKind>& what,
                const std::map<uint32_t, ShamirShare>& shares) {
-    const size_t threshold = static_cast<size_t>(cohort.roster.threshold());
+    const size_t threshold = static_cast<size_t>(cohort.roster.neighbourhoods().threshold());
     if (shares.size() < threshold) return;
     const auto end = std::next(shares.begin(), static_cast<long>(threshold));
     auto secret = RecoverSecret({shares.begin(), end});
@@ -203,14 +208,22 @@ class Extractor {
     return std::nullopt;
   }
 
+  // The sharers that `site` masks with.
+  static std::vector<size_t> PeersOf(const Story& story, size_t site) {
+    std::vector<size_t> peers;
+    for (const auto& [member, x] : story.roster.neighbourhoods().HoldersOf(site)) {
+      if (member != site && Contains(story.sharers, member)) peers.push_back(member);
+    }
+    return peers;
+  }
+
   Vector Residue(const Digest& ctx2, const Story& story, size_t site) const {
     std::vector<MaskKey> keys;
     const SiteId& id = story.roster[site].site;
     if (const auto found = self_masks_.find({story.ctx0, id}); found != self_masks_.end()) {
       keys.push_back({SelfMaskKey(ctx2, found->second, id, "update"), false});
     }
-    for (const size_t peer : story.sharers) {
-      if (peer == site) continue;
+    for (const size_t peer : PeersOf(story, site)) {
       if (auto key = PairKey(ctx2, story, site, peer); key.has_value()) keys.push_back(*std::move(key));
     }
     Vector residue = story.uploads.at(site);
@@ -233,8 +246,8 @@ class Extractor {
         if (!group.insert(site).second) continue;
         left.erase(site);
         is_free = is_free && self_masks_.count({story.ctx0, story.roster[site].site}) > 0;
-        for (const size_t peer : story.sharers) {
-          if (peer == site || PairKey(ctx2, story, site, peer).has_value()) continue;
+        for (const size_t peer : PeersOf(story, site)) {
+          if (PairKey(ctx2, story, site, peer).has_value()) continue;
           is_free = is_free && story.uploads.count(peer) > 0;
           if (story.uploads.count(peer) > 0) found.push_back(peer);
         }

@@ -52,8 +52,8 @@ mutant models_checked client_core.cc 'ModelsCheckedTest.*' \
 
 # ---- how many ----
 mutant cohort_minimum params.cc 'AttackTest.K_*' \
-  'n < minimum || n > kMaximumSites' \
-  'n > kMaximumSites'
+  'n < minimum || n > MostSites(params)' \
+  'n > MostSites(params)'
 mutant colluders params.cc 'SessionTest.TheCohortFloor*' \
   '2 * Threshold(n) <= n + params.colluders' \
   'false'

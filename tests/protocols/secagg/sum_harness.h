@@ -218,6 +218,15 @@ inline std::vector<SiteId> SitesUpTo(int n) {
   return sites;
 }
 
+// A sum of all of n participants' sites on a sparse graph.
+inline SumParams SparseParams(int n, int colluders = 0, uint64_t length = 37) {
+  SumParams params = TestParams(kDefaultMinimum, length);
+  params.colluders = colluders;
+  params.participants = SitesUpTo(n);
+  params.graph = SparseGraph{crypto::Sha256("the experiment's seed"), 90};
+  return params;
+}
+
 inline ServerSession MakeServer(const SumParams& params, int n) {
   return ServerSession::Create({params, SharedConsortium().ca(), SitesUpTo(n), kTestNow}).value();
 }
