@@ -174,8 +174,7 @@ std::vector<Bytes> ServerSession::MessagesFor(const SiteId& site) const {
 
 Bytes ServerSession::DeliveryFor(const SiteId& site) const {
   const std::optional<size_t> index = core_->roster.has_value() ? core_->roster->IndexOf(site) : std::nullopt;
-  const auto delivery = index.has_value() ? core_->deliveries.find(*index) : core_->deliveries.end();
-  return delivery == core_->deliveries.end() ? Bytes() : delivery->second;
+  return index.has_value() && Contains(core_->sharers, *index) ? core_->DeliveryFor(*index) : Bytes();
 }
 
 std::vector<SiteId> ServerSession::roster() const {
