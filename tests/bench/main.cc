@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 
 #include "tests/bench/federation_bench.h"
+#include "tests/bench/large_bench.h"
 #include "tests/bench/round_bench.h"
 #include "tests/bench/secagg_bench.h"
 
@@ -53,7 +54,18 @@ int main(int argc, char** argv) {
   federations->add_option("--threads", federation.threads, "Of all light sites together")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
+  cloister::bench::LargeOptions large;
+  double large_parameters = static_cast<double>(large.parameters);
+  CLI::App* larges = app.add_subcommand(
+      "large", "A secure sum of three sites past 2^32 bytes, and a blob of 4 GiB; needs 16 bytes of disk a parameter");
+  larges->add_option("--parameters", large_parameters, "Of the model")
+      ->check(CLI::Range(1.0, 1.7e10))
+      ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
+  if (larges->parsed()) {
+    large.parameters = static_cast<uint64_t>(large_parameters);
+    return cloister::bench::RunLarge(large);
+  }
   if (federations->parsed()) {
     federation.parameters = static_cast<uint64_t>(federation_parameters);
     return cloister::bench::RunFederation(federation);
