@@ -17,7 +17,7 @@ using nlohmann::json;
 constexpr std::array<const char*, std::variant_size_v<Event>> kNames = {
     "site_known",  "site_accepted", "site_refused",     "baseline_done",   "sum_answered", "summary_came",
     "site_failed", "site_heard",    "release_answered", "phase_closed",    "sum_broken",   "sum_finished",
-    "decided",     "published",     "work_failed",      "abort_requested", "tick"};
+    "decided",     "published",     "work_failed",      "abort_requested", "tick",         "graph_revealed"};
 
 json ToJson(const SumKey& sum) {
   return {{"kind", plan::SumKindName(sum.kind)}, {"round", sum.round}, {"attempt", sum.attempt}};
@@ -272,6 +272,19 @@ void Read(Reader& r, AbortRequested& e) {
 
 void Write(const Tick&, json&) {}
 void Read(Reader&, Tick&) {}
+
+void Write(const GraphRevealed& e, json& j) {
+  j["site"] = e.site.value();
+  j["reveal"] = e.reveal.hex();
+}
+void Read(Reader& r, GraphRevealed& e) {
+  e.site = r.Id<SiteId>("site");
+  const absl::StatusOr<Digest> reveal = Digest::FromHex(r.Get<std::string>("reveal"));
+  r.Note(reveal.status());
+  if (reveal.ok()) {
+    e.reveal = *reveal;
+  }
+}
 
 template <size_t... I>
 std::optional<Event> EmptyEvent(const std::string& name, std::index_sequence<I...>) {

@@ -64,6 +64,10 @@ struct SiteFailed {  // cannot go on with this step
 struct SiteHeard {  // a site that had dropped out is there again
   SiteId site;
 };
+struct GraphRevealed {  // its part of the graph seed, which is what it committed to
+  SiteId site;
+  Digest reveal;
+};
 struct ReleaseAnswered {
   SiteId site;
   wire::ReleaseState state = wire::ReleaseState::kOffered;
@@ -105,7 +109,7 @@ struct Tick {};  // time has passed: deadlines
 
 using Event = std::variant<SiteKnown, SiteAccepted, SiteRefused, BaselineDone, SumAnswered, SummaryCame, SiteFailed,
                            SiteHeard, ReleaseAnswered, PhaseClosed, SumBroken, SumFinished, Decided, Published,
-                           WorkFailed, AbortRequested, Tick>;
+                           WorkFailed, AbortRequested, Tick, GraphRevealed>;
 
 // "sum_answered", "tick", ...
 std::string NameOf(const Event& event);

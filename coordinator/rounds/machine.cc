@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "protocols/secagg/neighbourhoods.h"
 #include "protocols/wire/names.h"
 
 namespace cloister::coordinator {
@@ -31,6 +32,7 @@ constexpr bool kAnyEvent =
 ExperimentMachine::ExperimentMachine(const plan::Experiment& experiment, absl::Time now)
     : rules_(experiment.sites),
       rounds_(static_cast<uint32_t>(experiment.algorithm.rounds)),
+      colluders_(experiment.privacy.colluders),
       now_(now),
       state_(Inviting{now, {}, false}) {
   for (const std::string& site : rules_.invited) {
@@ -161,6 +163,21 @@ ExperimentMachine::Result ExperimentMachine::MaybeStart(Inviting& state, Step st
   if (!all_answered && !full && !over) {
     return step;
   }
+  if (accepted.size() <= size_t{secagg::kFullGraphSites}) {
+    return StartBaselines(std::move(step));
+  }
+  const auto graph = secagg::SparseParametersOf(accepted.size(), colluders_, int64_t{rounds_} * plan::kMaxAttempts);
+  if (!graph.ok()) {
+    return Fail(std::string(graph.status().message()), std::move(step));
+  }
+  step.notes.push_back(fmt::format("{} sites take part: each masks with {} others, {} of them recover a secret",
+                                   accepted.size(), graph->degree, graph->threshold));
+  state_ = Seeding{accepted, now_ + absl::Milliseconds(rules_.deadline_ms)};
+  return step;
+}
+
+Step ExperimentMachine::StartBaselines(Step step) {
+  const SiteSet accepted = Accepted();
   step.notes.push_back(fmt::format("{} sites take part; each trains alone first", accepted.size()));
   state_ = Baselines{accepted, now_ + absl::Milliseconds(rules_.deadline_ms)};
   return step;
@@ -171,6 +188,37 @@ bool ExperimentMachine::MayReachMinimum() const {
   const auto lost =
       std::count_if(sites_.begin(), sites_.end(), [](const auto& entry) { return entry.second.RefusedForGood(); });
   return rules_.invited.empty() || static_cast<int>(sites_.size() - lost) >= rules_.minimum;
+}
+
+// ---- Seeding: all or nobody, because a site that could stay out would choose between two seeds ----
+
+ExperimentMachine::Result ExperimentMachine::On(Seeding& state, const GraphRevealed& event) {
+  if (!IsParticipant(event.site)) {
+    return absl::PermissionDeniedError(event.site.value() + " does not take part");
+  }
+  if (state.waiting.erase(event.site) == 0) {
+    return Step{};
+  }
+  sites_[event.site].graph_reveal = event.reveal;
+  Step step = Changed(event);
+  return state.waiting.empty() ? StartBaselines(std::move(step)) : std::move(step);
+}
+
+ExperimentMachine::Result ExperimentMachine::On(Seeding& state, const SiteFailed& event) {
+  if (event.sum || state.waiting.count(event.site) == 0) {
+    return Step{};
+  }
+  sites_[event.site].failure = event.reason;
+  return Fail(
+      fmt::format("{} does not reveal its part of the graph seed: {}", event.site.value(), wire::NameOf(event.reason)),
+      Changed(event));
+}
+
+ExperimentMachine::Result ExperimentMachine::On(Seeding& state, const Tick& event) {
+  if (now_ < state.deadline) {
+    return Step{};
+  }
+  return Fail("no part of the graph seed before the deadline from " + ListOf(state.waiting), Changed(event));
 }
 
 // ---- Baselines ----

@@ -6,9 +6,11 @@
 //
 //   state        | goes on when                                                         | to
 //   -------------+----------------------------------------------------------------------+-------------------------
-//   Inviting     | sites.minimum accepted, and all have answered, sites.maximum accepted | Baselines
-//                | or invitation_ms passed since there were enough                      |
+//   Inviting     | sites.minimum accepted, and all have answered, sites.maximum accepted | Baselines; Seeding when
+//                | or invitation_ms passed since there were enough                      | more than 64 accepted
 //                | too few after invitation_ms and no hope, or after twice that         | Failed
+//   Seeding      | every participant revealed its part of the graph seed                | Baselines
+//                | a participant failed, or has not revealed within deadline_ms         | Failed
 //   Baselines    | every participant answered, failed, or deadline_ms passed            | Training
 //   Training     | the sum of round r is finished                                       | Training r+1 | Validating
 //   Validating   | the sum is finished                                                  | Summarising
@@ -41,6 +43,7 @@ namespace cloister::coordinator {
 inline constexpr uint32_t kMaxSkipped = 3;
 
 using SiteSet = std::set<SiteId>;
+std::string ListOf(const SiteSet& sites);  // "a, b, c"
 
 // A secure sum as far as its schedule goes; its cryptography is a secagg::ServerSession at the driver.
 struct Sum {
@@ -61,6 +64,10 @@ struct Inviting {
   absl::Time since;
   std::optional<absl::Time> enough_since;  // since when sites.minimum have accepted
   bool extended = false;                   // too few had, but with hope, when invitation_ms had passed
+};
+struct Seeding {
+  SiteSet waiting;
+  absl::Time deadline;
 };
 struct Baselines {
   SiteSet waiting;
@@ -91,8 +98,8 @@ struct Failed {
 struct Aborted {
   std::string reason;
 };
-using State = std::variant<Inviting, Baselines, Training, Validating, Summarising, Deciding, Calibrating, Publishing,
-                           Released, Failed, Aborted>;
+using State = std::variant<Inviting, Seeding, Baselines, Training, Validating, Summarising, Deciding, Calibrating,
+                           Publishing, Released, Failed, Aborted>;
 
 // What is known of a site that was invited.
 struct Participant {
@@ -100,6 +107,7 @@ struct Participant {
   std::optional<wire::RefusalReason> refusal;
   bool away = false;                           // dropped out at a deadline and not heard of since
   std::optional<wire::FailureReason> failure;  // of its last step
+  std::optional<Digest> graph_reveal;
   bool baseline_done = false;
   bool baseline_shared = false;
   bool summary = false;  // of the validation
@@ -110,6 +118,7 @@ struct Participant {
 
 // Work for one site; empty when it has nothing to do.
 struct OfferWork {};
+struct SeedWork {};
 struct BaselineWork {};
 struct SumWork {
   SumKey sum;
@@ -123,7 +132,7 @@ struct ClosedWork {
   std::string phase;
   std::string reason;
 };
-using SiteWork = std::variant<std::monostate, OfferWork, BaselineWork, SumWork, ReleaseWork, ClosedWork>;
+using SiteWork = std::variant<std::monostate, OfferWork, SeedWork, BaselineWork, SumWork, ReleaseWork, ClosedWork>;
 
 // Facts are stored before anything else happens; notes are lines for people about what changed.
 struct Step {
@@ -153,6 +162,8 @@ class ExperimentMachine {
   const std::map<SiteId, Participant>& sites() const { return sites_; }
   // Those who accepted and take part; when the invitation has ended, only an exclusion changes it.
   SiteSet Accepted() const;
+  // Those who accepted, excluded or not: who drew the graph seed, if there are more than secagg::kFullGraphSites.
+  SiteSet Participants() const;
   bool IsParticipant(const SiteId& site) const;
   bool IsAway(const SiteId& site) const;
   const Sum* sum() const;                                               // the current one, or null
@@ -174,6 +185,9 @@ class ExperimentMachine {
   Result On(Inviting& state, const SiteAccepted& event);
   Result On(Inviting& state, const SiteRefused& event);
   Result On(Inviting& state, const Tick& event);
+  Result On(Seeding& state, const GraphRevealed& event);
+  Result On(Seeding& state, const SiteFailed& event);
+  Result On(Seeding& state, const Tick& event);
   Result On(Baselines& state, const BaselineDone& event);
   Result On(Baselines& state, const SiteFailed& event);
   Result On(Baselines& state, const Tick& event);
@@ -202,6 +216,7 @@ class ExperimentMachine {
 
   Result TakeBaseline(const BaselineDone& event);
   Result MaybeStart(Inviting& state, Step step);
+  Step StartBaselines(Step step);
   Result MaybeTrain(Baselines& state, Step step);
   Result MaybeDecide(Summarising& state, Step step);
   Result Advance(const SumKey& finished, Step step);
@@ -217,6 +232,7 @@ class ExperimentMachine {
 
   plan::Sites rules_;
   uint32_t rounds_ = 0;
+  int colluders_ = 0;
   absl::Time now_;  // of the event being handled
   State state_;
   std::map<SiteId, Participant> sites_;

@@ -6,17 +6,13 @@
 #include "protocols/wire/names.h"
 
 namespace cloister::coordinator {
-namespace {
-
-std::string Sentence(const SiteSet& sites) {
+std::string ListOf(const SiteSet& sites) {
   std::string text;
   for (const SiteId& site : sites) {
     text += (text.empty() ? "" : ", ") + site.value();
   }
   return text;
 }
-
-}  // namespace
 
 void ExperimentMachine::StartSum(plan::SumKind kind, uint32_t round, uint32_t attempt, Step& step) {
   Sum sum;
@@ -134,8 +130,7 @@ ExperimentMachine::Result ExperimentMachine::OnSum(Sum& sum, const Tick& event) 
     return Step{};
   }
   Step step = Changed(event);
-  step.notes.push_back(
-      fmt::format("{}: no answer from {} before the deadline", NameOf(sum.key), Sentence(sum.awaited)));
+  step.notes.push_back(fmt::format("{}: no answer from {} before the deadline", NameOf(sum.key), ListOf(sum.awaited)));
   for (const SiteId& site : sum.awaited) {
     sites_[site].away = true;
   }

@@ -69,6 +69,9 @@ absl::Time ExperimentMachine::NextDeadline() const {
     return inviting->enough_since ? *inviting->enough_since + invitation
                                   : inviting->since + (inviting->extended ? 2 : 1) * invitation;
   }
+  if (const auto* seeding = std::get_if<Seeding>(&state_)) {
+    return seeding->deadline;
+  }
   if (const auto* baselines = std::get_if<Baselines>(&state_)) {
     return baselines->deadline;
   }
@@ -109,6 +112,9 @@ SiteWork ExperimentMachine::WorkFor(const SiteId& site) const {
     return released->pending.count(site) > 0 ? SiteWork(ReleaseWork{released->release})
                                              : SiteWork(ClosedWork{"released", released->release.value()});
   }
+  if (const auto* seeding = std::get_if<Seeding>(&state_)) {
+    return seeding->waiting.count(site) > 0 ? SiteWork(SeedWork{}) : SiteWork();
+  }
   if (const auto* baselines = std::get_if<Baselines>(&state_)) {
     return baselines->waiting.count(site) > 0 ? SiteWork(BaselineWork{}) : SiteWork();
   }
@@ -128,6 +134,16 @@ SiteSet ExperimentMachine::Accepted() const {
   return accepted;
 }
 
+SiteSet ExperimentMachine::Participants() const {
+  SiteSet participants;
+  for (const auto& [site, participant] : sites_) {
+    if (participant.accepted) {
+      participants.insert(site);
+    }
+  }
+  return participants;
+}
+
 bool ExperimentMachine::IsParticipant(const SiteId& site) const {
   const auto known = sites_.find(site);
   return known != sites_.end() && known->second.accepted && known->second.excluded.empty();
@@ -145,6 +161,7 @@ bool ExperimentMachine::ended() const {
 wire::ExperimentPhase ExperimentMachine::phase() const {
   struct Visitor {
     wire::ExperimentPhase operator()(const Inviting&) { return wire::ExperimentPhase::kInviting; }
+    wire::ExperimentPhase operator()(const Seeding&) { return wire::ExperimentPhase::kInviting; }
     wire::ExperimentPhase operator()(const Baselines&) { return wire::ExperimentPhase::kBaselines; }
     wire::ExperimentPhase operator()(const Training&) { return wire::ExperimentPhase::kTraining; }
     wire::ExperimentPhase operator()(const Validating&) { return wire::ExperimentPhase::kValidating; }
@@ -197,6 +214,7 @@ std::string ExperimentMachine::Message() const {
                          accepted < minimum ? fmt::format(", at least {} are needed", minimum) : "",
                          Count(static_cast<size_t>(open), "site"));
     }
+    std::string operator()(const Seeding& state) { return "graph seed: waiting for " + Names(state.waiting); }
     std::string operator()(const Baselines& state) { return "baselines: waiting for " + Names(state.waiting); }
     std::string operator()(const Summarising& state) {
       return "validation: waiting for summaries of " + Names(state.waiting);
@@ -240,6 +258,9 @@ std::string ExperimentMachine::StateOf(const SiteId& site) const {
       return "answered";
     }
     return current->expected.count(site) > 0 ? "working" : "dropped";
+  }
+  if (const auto* seeding = std::get_if<Seeding>(&state_)) {
+    return seeding->waiting.count(site) > 0 ? "accepted" : "answered";
   }
   return std::holds_alternative<Inviting>(state_) ? "accepted" : "answered";
 }

@@ -312,6 +312,10 @@ absl::Status Driver::Dispatch(const SiteId& site, const wire::SiteMessage& messa
       CLOISTER_ASSIGN_OR_RETURN(Job * job, driver.Find(m.job));
       return job->TakeBaseline(site, m);
     }
+    absl::Status operator()(const wire::GraphReveal& m) {
+      CLOISTER_ASSIGN_OR_RETURN(Job * job, driver.Find(m.job));
+      return job->TakeReveal(site, m);
+    }
     absl::Status operator()(const wire::SumMessage& m) {
       CLOISTER_ASSIGN_OR_RETURN(Job * job, driver.Find(m.job));
       return job->TakeSumMessage(site, m);

@@ -26,10 +26,11 @@ const SiteId* SiteOf(const Event& event) {
   return std::visit(
       [](const auto& happened) -> const SiteId* {
         using E = std::decay_t<decltype(happened)>;
-        constexpr bool kOfOneSite =
-            std::is_same_v<E, SiteKnown> || std::is_same_v<E, SiteAccepted> || std::is_same_v<E, SiteRefused> ||
-            std::is_same_v<E, BaselineDone> || std::is_same_v<E, SumAnswered> || std::is_same_v<E, SummaryCame> ||
-            std::is_same_v<E, SiteFailed> || std::is_same_v<E, SiteHeard> || std::is_same_v<E, ReleaseAnswered>;
+        constexpr bool kOfOneSite = std::is_same_v<E, SiteKnown> || std::is_same_v<E, SiteAccepted> ||
+                                    std::is_same_v<E, SiteRefused> || std::is_same_v<E, GraphRevealed> ||
+                                    std::is_same_v<E, BaselineDone> || std::is_same_v<E, SumAnswered> ||
+                                    std::is_same_v<E, SummaryCame> || std::is_same_v<E, SiteFailed> ||
+                                    std::is_same_v<E, SiteHeard> || std::is_same_v<E, ReleaseAnswered>;
         if constexpr (kOfOneSite) {
           return &happened.site;
         } else {
@@ -233,6 +234,25 @@ absl::Status Job::Answer(const SiteId& site, const wire::ExperimentAnswer& answe
   }));
   acceptances_.emplace(site, document);  // the first one stands, as in the database
   return absl::OkStatus();
+}
+
+absl::Status Job::TakeReveal(const SiteId& site, const wire::GraphReveal& reveal) {
+  if (const auto known = machine_.sites().find(site);
+      known != machine_.sites().end() && known->second.graph_reveal == reveal.reveal) {
+    return absl::OkStatus();  // heard before
+  }
+  const auto accepted = acceptances_.find(site);
+  if (accepted == acceptances_.end()) {
+    return absl::PermissionDeniedError(site.value() + " does not take part in " + stored_.job.value());
+  }
+  CLOISTER_ASSIGN_OR_RETURN(const plan::Acceptance acceptance, plan::ParseAcceptance(accepted->second.document));
+  if (secagg::GraphCommitment(stored_.job, site, reveal.reveal.view()) != acceptance.graph_commitment) {
+    return absl::InvalidArgumentError(
+        fmt::format("graph seed: {} reveals something else than it committed to", site.value()));
+  }
+  return Commit(GraphRevealed{site, reveal.reveal}, [&](storage::Transaction& transaction) {
+    return Audit(transaction, site.value(), "reveal", "graph_seed", secagg::kGraphRevealBytes, reveal.reveal);
+  });
 }
 
 absl::Status Job::TakeBaseline(const SiteId& site, const wire::BaselineReady& ready) {

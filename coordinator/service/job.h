@@ -22,6 +22,7 @@
 #include "protocols/crypto/signer.h"
 #include "protocols/plan/experiment.h"
 #include "protocols/plan/sums.h"
+#include "protocols/secagg/graph_seed.h"
 #include "protocols/secagg/server_session.h"
 #include "protocols/storage/blob_store.h"
 #include "protocols/storage/database.h"
@@ -50,6 +51,7 @@ class Job {
 
   // ---- what happens; every status is the answer to who sent it ----
   absl::Status Answer(const SiteId& site, const wire::ExperimentAnswer& answer);
+  absl::Status TakeReveal(const SiteId& site, const wire::GraphReveal& reveal);
   absl::Status TakeBaseline(const SiteId& site, const wire::BaselineReady& baseline);
   absl::Status TakeSumMessage(const SiteId& site, const wire::SumMessage& message);
   absl::Status TakeSummary(const SiteId& site, const wire::SiteSummary& summary);
@@ -120,6 +122,9 @@ class Job {
   MakeItem MakeSumStep(const SiteId& site, const SumWork& sum, const std::string& key);
   std::vector<wire::ModelRef> SumModels(plan::SumKind kind) const;
   std::vector<plan::SumModel> PlanModels(plan::SumKind kind) const;  // the same, as the plan speaks of them
+  // Of the sites' graph seed; empty on the full graph.
+  secagg::GraphReveals Reveals() const;
+  absl::Status PutOnGraph(secagg::SumParams& params) const;
   absl::Status OpenSum();  // makes `active_` be the machine's current sum, from stored messages if need be
   absl::Status CheckVectors(const SiteId& site, const wire::SumMessage& message) const;
   absl::Status DoClosePhase(const ClosePhase& action);

@@ -12,6 +12,7 @@
 #include "coordinator/storage/sum_store.h"
 #include "protocols/base/log.h"
 #include "protocols/crypto/hash.h"
+#include "protocols/plan/documents.h"
 #include "protocols/plan/next_model.h"
 #include "protocols/plan/sum_result.h"
 #include "protocols/secagg/messages.h"
@@ -84,6 +85,31 @@ std::vector<plan::SumModel> Job::PlanModels(plan::SumKind kind) const {
   return models;
 }
 
+secagg::GraphReveals Job::Reveals() const {
+  secagg::GraphReveals reveals;
+  for (const auto& [site, participant] : machine_.sites()) {
+    if (participant.graph_reveal.has_value()) {
+      reveals.emplace(site, Bytes(participant.graph_reveal->view()));
+    }
+  }
+  return reveals;
+}
+
+absl::Status Job::PutOnGraph(secagg::SumParams& params) const {
+  const SiteSet participants = machine_.Participants();
+  if (participants.size() <= size_t{secagg::kFullGraphSites}) {
+    return absl::OkStatus();
+  }
+  secagg::GraphCommits commits;
+  for (const SiteId& site : participants) {
+    CLOISTER_ASSIGN_OR_RETURN(const plan::Acceptance acceptance, plan::ParseAcceptance(acceptances_.at(site).document));
+    commits.emplace(site, acceptance.graph_commitment);
+  }
+  CLOISTER_ASSIGN_OR_RETURN(const Digest seed, secagg::CombineGraphReveals(stored_.job, commits, Reveals()));
+  plan::UseSparseGraph(experiment_, {participants.begin(), participants.end()}, seed, params);
+  return absl::OkStatus();
+}
+
 absl::Status Job::OpenSum() {
   const Sum* sum = machine_.sum();
   if (sum == nullptr) {
@@ -103,6 +129,7 @@ absl::Status Job::OpenSum() {
   } else {
     params = plan::SumParamsOf(experiment_, stored_.plan_digest, name, models);
   }
+  CLOISTER_RETURN_IF_ERROR(PutOnGraph(params));
   const SiteSet participants = machine_.Accepted();
   CLOISTER_ASSIGN_OR_RETURN(
       secagg::ServerSession session,

@@ -17,6 +17,7 @@ std::string Job::WorkKeyFor(const SiteId& site) const {
   struct Visitor {
     std::string operator()(std::monostate) { return ""; }
     std::string operator()(const OfferWork&) { return "offer"; }
+    std::string operator()(const SeedWork&) { return "graph seed"; }
     std::string operator()(const BaselineWork&) { return "baseline"; }
     std::string operator()(const SumWork& work) {
       return fmt::format("sum {} {} {} {}", static_cast<int>(work.sum.kind), work.sum.round, work.sum.attempt,
@@ -51,7 +52,13 @@ std::optional<Job::OpenWork> Job::WorkFor(const SiteId& site) {
   }
   if (shared_key_ != key) {
     wire::WorkItem item = wire::ExperimentOffer{stored_.job, stored_.plan};
-    if (std::holds_alternative<BaselineWork>(work)) {
+    if (std::holds_alternative<SeedWork>(work)) {
+      wire::GraphSeedTask task{stored_.job, {}};
+      for (const SiteId& participant : machine_.Participants()) {
+        task.acceptances.push_back(acceptances_.at(participant));
+      }
+      item = std::move(task);
+    } else if (std::holds_alternative<BaselineWork>(work)) {
       wire::BaselineTask task{stored_.job, {}};
       for (const SiteId& participant : machine_.Accepted()) {
         task.acceptances.push_back(acceptances_.at(participant));
@@ -75,7 +82,11 @@ MakeItem Job::MakeSumStep(const SiteId& site, const SumWork& sum, const std::str
     wire::SumStep step{
         stored_.job,     static_cast<wire::SumKind>(sum.sum.kind), sum.sum.round, sum.sum.attempt, sum.phase, "",
         active_->models, absl::ToUnixMillis(sum.deadline)};
-    if (sum.phase != wire::SumPhase::kAdvertise && sum.phase != wire::SumPhase::kMask) {
+    if (sum.phase == wire::SumPhase::kAdvertise) {
+      if (const secagg::GraphReveals reveals = Reveals(); !reveals.empty()) {
+        step.message = secagg::EncodeGraphReveals(reveals);
+      }
+    } else if (sum.phase != wire::SumPhase::kMask) {
       const std::vector<Bytes> messages = active_->session.MessagesFor(site);
       if (messages.empty()) {
         return nullptr;

@@ -61,7 +61,8 @@ absl::Status CheckCanonical(const Bytes& canonical, const Bytes& document, const
 Bytes AcceptanceDocument(const Acceptance& acceptance) {
   return JsonText({{"plan", acceptance.plan.hex()},
                    {"site", acceptance.site.value()},
-                   {"sealing_key", HexEncode(acceptance.sealing_key)}});
+                   {"sealing_key", HexEncode(acceptance.sealing_key)},
+                   {"graph_commitment", acceptance.graph_commitment.hex()}});
 }
 
 absl::StatusOr<Acceptance> ParseAcceptance(const Bytes& document) {
@@ -71,6 +72,7 @@ absl::StatusOr<Acceptance> ParseAcceptance(const Bytes& document) {
   acceptance.site = ReadId<SiteId>(yaml, "site");
   const absl::StatusOr<Bytes> key = HexDecode(yaml.Text("sealing_key"));
   if (!key.ok() || key->size() != 32) yaml.Fail("sealing_key", "a sealing key has 32 bytes in hexadecimal");
+  acceptance.graph_commitment = ReadDigest(yaml, "graph_commitment");
   CLOISTER_RETURN_IF_ERROR(yaml.Finish());
   acceptance.sealing_key = *key;
   CLOISTER_RETURN_IF_ERROR(CheckCanonical(AcceptanceDocument(acceptance), document, "acceptance"));

@@ -22,7 +22,8 @@ inline constexpr char kReleaseDomain[] = "cloister/release";
 struct Acceptance {
   Digest plan;
   SiteId site;
-  Bytes sealing_key;  // 32 bytes
+  Bytes sealing_key;          // 32 bytes
+  Digest graph_commitment{};  // secagg::GraphCommitment to what it reveals if sums need a sparse graph
 };
 Bytes AcceptanceDocument(const Acceptance& acceptance);
 absl::StatusOr<Acceptance> ParseAcceptance(const Bytes& document);

@@ -10,13 +10,13 @@
 namespace cloister::secagg {
 namespace {
 
-constexpr int kDropoutShare = 10;  // of the participants one in so many may fail before a sum may be lost with them
+constexpr int kDropoutShare = 10;  // one participant in so many may drop out
 
 }  // namespace
 
-absl::StatusOr<GraphParameters> SparseParametersOf(const SumParams& params) {
-  const int n = static_cast<int>(params.participants.size());
-  return FindGraphParameters({n, params.colluders, n / kDropoutShare, params.graph->graphs});
+absl::StatusOr<GraphParameters> SparseParametersOf(size_t participants, int colluders, int64_t graphs) {
+  const int n = static_cast<int>(participants);
+  return FindGraphParameters({n, colluders, n / kDropoutShare, graphs});
 }
 
 absl::StatusOr<Neighbourhoods> Neighbourhoods::Create(const SumParams& params, const std::vector<SiteId>& roster) {
@@ -27,7 +27,8 @@ absl::StatusOr<Neighbourhoods> Neighbourhoods::Create(const SumParams& params, c
   }
   std::vector<SiteId> participants = params.participants;
   std::sort(participants.begin(), participants.end());
-  CLOISTER_ASSIGN_OR_RETURN(const GraphParameters parameters, SparseParametersOf(params));
+  CLOISTER_ASSIGN_OR_RETURN(const GraphParameters parameters,
+                            SparseParametersOf(participants.size(), params.colluders, params.graph->graphs));
   const Digest seed = RoundGraphSeed(params.graph->seed, params.job, params.round, params.attempt);
   CLOISTER_ASSIGN_OR_RETURN(Graph graph,
                             Graph::PermutedHarary(participants.size(), static_cast<size_t>(parameters.degree), seed));

@@ -12,9 +12,10 @@
 
 namespace cloister::secagg {
 
-// Degree and threshold of the sparse graph of `params`, which has one: from the number of participants, the colluders,
-// and a tenth of the participants as dropouts. FAILED_PRECONDITION: no degree is enough.
-absl::StatusOr<GraphParameters> SparseParametersOf(const SumParams& params);
+// Degree and threshold of the sparse graph of so many participants, a tenth of whom may drop out before a sum may be
+// lost with them; `graphs`: SparseGraph. FAILED_PRECONDITION: no degree is enough. INVALID_ARGUMENT: as
+// FindGraphParameters.
+absl::StatusOr<GraphParameters> SparseParametersOf(size_t participants, int colluders, int64_t graphs);
 
 // A member of the roster that holds a share of another, and the x of that share.
 struct Holder {

@@ -74,7 +74,8 @@ absl::Status CheckParams(const SumParams& params) {
       return absl::InvalidArgumentError(fmt::format("a sparse graph of {} participants, not {} to {}",
                                                     participants.size(), kFullGraphSites + 1, kMaximumSites));
     }
-    CLOISTER_RETURN_IF_ERROR(Annotate(SparseParametersOf(params).status(), NameOf(params)));
+    CLOISTER_RETURN_IF_ERROR(Annotate(
+        SparseParametersOf(participants.size(), params.colluders, params.graph->graphs).status(), NameOf(params)));
   }
   return CheckVectors(params.vectors);
 }

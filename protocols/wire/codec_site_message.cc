@@ -118,6 +118,13 @@ absl::StatusOr<SiteMessage> DecodeFailure(const v1::SiteFailure& message) {
   return SiteMessage(std::move(failure));
 }
 
+absl::StatusOr<SiteMessage> DecodeReveal(const v1::GraphReveal& message) {
+  GraphReveal reveal;
+  CLOISTER_ASSIGN_OR_RETURN(reveal.job, TakeId<JobId>(message.job_id(), "graph reveal"));
+  CLOISTER_ASSIGN_OR_RETURN(reveal.reveal, TakeDigest(message.reveal(), "graph reveal"));
+  return SiteMessage(std::move(reveal));
+}
+
 struct MessageEncoder {
   v1::SiteMessage message;
 
@@ -142,6 +149,10 @@ struct MessageEncoder {
       entry->set_site(key.site.value());
       entry->set_sealed(key.sealed);
     }
+  }
+  void operator()(const GraphReveal& reveal) {
+    message.mutable_reveal()->set_job_id(reveal.job.value());
+    message.mutable_reveal()->set_reveal(std::string(reveal.reveal.view()));
   }
   void operator()(const SumMessage& sum) {
     v1::SumMessage* body = message.mutable_sum();
@@ -198,6 +209,8 @@ absl::StatusOr<SiteMessage> Decode(const v1::SiteMessage& message) {
       return DecodeRelease(message.release());
     case v1::SiteMessage::kFailure:
       return DecodeFailure(message.failure());
+    case v1::SiteMessage::kReveal:
+      return DecodeReveal(message.reveal());
     case v1::SiteMessage::BODY_NOT_SET:
       break;
   }

@@ -123,6 +123,17 @@ absl::StatusOr<WorkItem> DecodeBaseline(const v1::BaselineTask& message) {
   return WorkItem(std::move(task));
 }
 
+absl::StatusOr<WorkItem> DecodeGraphSeed(const v1::GraphSeedTask& message) {
+  GraphSeedTask task;
+  CLOISTER_ASSIGN_OR_RETURN(task.job, TakeId<JobId>(message.job_id(), "graph seed task"));
+  CLOISTER_RETURN_IF_ERROR(CheckCount(message.acceptances_size(), kMaxSites, "acceptances"));
+  for (const v1::SignedDocument& acceptance : message.acceptances()) {
+    CLOISTER_ASSIGN_OR_RETURN(SignedDocument document, Decode(acceptance));
+    task.acceptances.push_back(std::move(document));
+  }
+  return WorkItem(std::move(task));
+}
+
 absl::StatusOr<WorkItem> DecodeStep(const v1::SumStep& message) {
   SumStep step;
   CLOISTER_ASSIGN_OR_RETURN(step.job, TakeId<JobId>(message.job_id(), "sum step"));
@@ -131,8 +142,8 @@ absl::StatusOr<WorkItem> DecodeStep(const v1::SumStep& message) {
   step.round = message.round();
   step.attempt = message.attempt();
   CLOISTER_RETURN_IF_ERROR(CheckSize(message.message().size(), kMaxSecaggMessageBytes, "secure sum message"));
-  if ((step.phase == SumPhase::kAdvertise) != message.message().empty()) {
-    return absl::InvalidArgumentError("sum step: ADVERTISE, and only ADVERTISE, has no message");
+  if (step.phase != SumPhase::kAdvertise && message.message().empty()) {
+    return absl::InvalidArgumentError("sum step: only ADVERTISE has no message");
   }
   step.message = message.message();
   CLOISTER_RETURN_IF_ERROR(CheckCount(message.models_size(), kMaxModels, "models of a sum step"));
@@ -177,6 +188,8 @@ absl::StatusOr<WorkItem> Decode(const v1::WorkItem& message) {
       return DecodeRelease(message.release());
     case v1::WorkItem::kClosed:
       return DecodeClosed(message.closed());
+    case v1::WorkItem::kGraphSeed:
+      return DecodeGraphSeed(message.graph_seed());
     case v1::WorkItem::WORK_NOT_SET:
       break;
   }
@@ -223,6 +236,12 @@ struct ItemEncoder {
     message.mutable_baseline()->set_job_id(task.job.value());
     for (const SignedDocument& acceptance : task.acceptances) {
       *message.mutable_baseline()->add_acceptances() = Encode(acceptance);
+    }
+  }
+  void operator()(const GraphSeedTask& task) {
+    message.mutable_graph_seed()->set_job_id(task.job.value());
+    for (const SignedDocument& acceptance : task.acceptances) {
+      *message.mutable_graph_seed()->add_acceptances() = Encode(acceptance);
     }
   }
   void operator()(const SumStep& step) {

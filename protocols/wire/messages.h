@@ -98,13 +98,19 @@ struct BaselineTask {
   std::vector<SignedDocument> acceptances;
 };
 
+// Of a job with so many participants that its sums need a sparse graph.
+struct GraphSeedTask {
+  JobId job;
+  std::vector<SignedDocument> acceptances;  // of all participants
+};
+
 struct SumStep {
   JobId job;
   SumKind kind = SumKind::kTrain;
   uint32_t round = 0;
   uint32_t attempt = 0;
   SumPhase phase = SumPhase::kAdvertise;
-  Bytes message;  // protocols/secagg; empty for kAdvertise
+  Bytes message;  // protocols/secagg; kAdvertise: secagg::EncodeGraphReveals, or empty on the full graph
   std::vector<ModelRef> models;
   int64_t deadline_unix_ms = 0;
 };
@@ -120,7 +126,7 @@ struct ExperimentClosed {
   std::string reason;  // for people
 };
 
-using WorkItem = std::variant<ExperimentOffer, BaselineTask, SumStep, ReleaseOffer, ExperimentClosed>;
+using WorkItem = std::variant<ExperimentOffer, BaselineTask, SumStep, ReleaseOffer, ExperimentClosed, GraphSeedTask>;
 
 struct PullRequest {
   uint64_t known_version = 0;  // 0: none yet
@@ -188,7 +194,13 @@ struct SiteFailure {
   FailureReason reason = FailureReason::kInternal;
 };
 
-using SiteMessage = std::variant<ExperimentAnswer, BaselineReady, SumMessage, SiteSummary, ReleaseAnswer, SiteFailure>;
+struct GraphReveal {
+  JobId job;
+  Digest reveal;  // 32 bytes, to which the site's acceptance commits
+};
+
+using SiteMessage =
+    std::variant<ExperimentAnswer, BaselineReady, SumMessage, SiteSummary, ReleaseAnswer, SiteFailure, GraphReveal>;
 
 // ---- blobs ----
 

@@ -30,6 +30,22 @@ absl::StatusOr<std::unique_ptr<AcceptedExperiment>> AcceptedExperiment::Load(con
       job, std::move(plan), row.plan_digest, std::move(cohort), std::move(secret), std::move(key)});
 }
 
+absl::StatusOr<std::vector<plan::Acceptance>> AcceptedExperiment::CheckAcceptances(
+    const SiteContext& site, const std::vector<wire::SignedDocument>& acceptances) const {
+  std::vector<plan::Acceptance> checked;
+  for (const wire::SignedDocument& one : acceptances) {
+    CLOISTER_ASSIGN_OR_RETURN(const std::string signer,
+                              crypto::VerifySignature(one.certificate, *site.ca, plan::kAcceptanceDomain, one.document,
+                                                      one.signature, crypto::Role::kSite, site.clock->Now()));
+    CLOISTER_ASSIGN_OR_RETURN(plan::Acceptance acceptance, plan::ParseAcceptance(one.document));
+    if (acceptance.site.value() != signer || acceptance.plan != plan_digest) {
+      return absl::UnauthenticatedError(fmt::format("the acceptance signed by {} is for another site or plan", signer));
+    }
+    checked.push_back(std::move(acceptance));
+  }
+  return checked;
+}
+
 wire::FailureReason FailureOf(const WorkerError& error) {
   switch (error.failure) {
     case WorkerFailure::kCrashed:

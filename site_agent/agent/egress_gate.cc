@@ -42,6 +42,9 @@ struct Declare {
     return {kEnvelope + wire::kMaxSites * (wire::kMaxSealedKeyBytes + 128), message.job.value(),
             Json{{"shared", message.blob.has_value()}, {"recipients", message.keys.size()}}};
   }
+  Declaration operator()(const wire::GraphReveal& message) const {
+    return {kEnvelope, message.job.value(), Json::object()};
+  }
   Declaration operator()(const wire::SumMessage& message) const {
     return {kEnvelope + wire::kMaxSecaggMessageBytes, message.job.value(),
             Json{{"kind", wire::NameOf(message.kind)},

@@ -13,6 +13,7 @@
 #include "protocols/plan/documents.h"
 #include "protocols/wire/message_bytes.h"
 #include "protocols/wire/names.h"
+#include "site_agent/agent/graph_draw.h"
 #include "site_agent/agent/progress_reporter.h"
 #include "site_agent/agent/site_keys.h"
 #include "site_agent/agent/status_text.h"
@@ -163,6 +164,31 @@ absl::StatusOr<std::optional<TrainingResult>> ExperimentRunner::Train(const Acce
   return result;
 }
 
+// ---- the graph seed ----
+
+void ExperimentRunner::Handle(const wire::GraphSeedTask& task, const transport::StopSource& stop) {
+  if (failed_.count("graph seed") > 0 || !Due("graph seed")) {
+    return;
+  }
+  const absl::StatusOr<const AcceptedExperiment*> experiment = Accepted();
+  const absl::StatusOr<Digest> reveal =
+      experiment.ok() ? RevealGraphSeed(*site_, **experiment, task.acceptances) : experiment.status();
+  if (reveal.ok()) {
+    if (Send(wire::GraphReveal{job_, *reveal}, stop).ok()) {
+      Delivered("graph seed");
+      site_->Tell(job_.value(),
+                  fmt::format("revealed its part of the graph seed to {} participants", task.acceptances.size()));
+    }
+    return;
+  }
+  failed_.insert("graph seed");
+  site_->Tell(job_.value(), "does not reveal its part of the graph seed: " + TextOf(reveal.status()));
+  wire::SiteFailure failure;
+  failure.job = job_;
+  failure.reason = wire::FailureReason::kProtocolViolation;
+  (void)Send(failure, stop);
+}
+
 // ---- the local-only baseline ----
 
 void ExperimentRunner::Handle(const wire::BaselineTask& task, const transport::StopSource& stop) {
@@ -251,15 +277,9 @@ absl::StatusOr<wire::BaselineReady> ExperimentRunner::SealForAll(const AcceptedE
   wire::BaselineReady ready;
   ready.job = job_;
   ready.blob = crypto::Sha256(sealed);
-  for (const wire::SignedDocument& one : task.acceptances) {
-    CLOISTER_ASSIGN_OR_RETURN(
-        const std::string signer,
-        crypto::VerifySignature(one.certificate, *site_->ca, plan::kAcceptanceDomain, one.document, one.signature,
-                                crypto::Role::kSite, site_->clock->Now()));
-    CLOISTER_ASSIGN_OR_RETURN(const plan::Acceptance acceptance, plan::ParseAcceptance(one.document));
-    if (acceptance.site.value() != signer || acceptance.plan != experiment.plan_digest) {
-      return absl::UnauthenticatedError(fmt::format("the acceptance signed by {} is for another site or plan", signer));
-    }
+  CLOISTER_ASSIGN_OR_RETURN(const std::vector<plan::Acceptance> acceptances,
+                            experiment.CheckAcceptances(*site_, task.acceptances));
+  for (const plan::Acceptance& acceptance : acceptances) {
     CLOISTER_ASSIGN_OR_RETURN(Bytes key,
                               ModelStore::SealKey(acceptance.sealing_key, seal, acceptance.site, content_key));
     ready.keys.push_back({acceptance.site, std::move(key)});
@@ -356,6 +376,15 @@ absl::StatusOr<ExperimentRunner::OpenSum*> ExperimentRunner::Open(const Accepted
     inputs.params = plan::SumParamsOf(experiment.plan, experiment.plan_digest, name, sum.models, model.values());
   } else {
     inputs.params = plan::SumParamsOf(experiment.plan, experiment.plan_digest, name, sum.models);
+  }
+  const absl::StatusOr<std::optional<DrawnGraph>> graph =
+      DrawGraph(*site_, job_, step.phase == wire::SumPhase::kAdvertise ? step.message : Bytes());
+  if (!graph.ok()) {
+    failure_ = wire::FailureReason::kProtocolViolation;
+    return graph.status();
+  }
+  if (graph->has_value()) {
+    plan::UseSparseGraph(experiment.plan, (*graph)->participants, (*graph)->seed, inputs.params);
   }
   absl::StatusOr<std::unique_ptr<SumSession>> session =
       SumSession::Open(&site_->store->sums(), key, std::move(inputs),

@@ -34,6 +34,7 @@ class ExperimentRunner {
   };
 
   void Handle(const wire::ExperimentOffer& offer, const transport::StopSource& stop);
+  void Handle(const wire::GraphSeedTask& task, const transport::StopSource& stop);
   void Handle(const wire::BaselineTask& task, const transport::StopSource& stop);
   void Handle(const wire::SumStep& step, const transport::StopSource& stop);
   void Handle(const wire::ReleaseOffer&, const transport::StopSource&) {}  // the release desk's

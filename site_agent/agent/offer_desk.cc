@@ -6,6 +6,7 @@
 #include "protocols/base/log.h"
 #include "protocols/crypto/hash.h"
 #include "protocols/plan/documents.h"
+#include "protocols/secagg/graph_seed.h"
 #include "site_agent/agent/site_keys.h"
 #include "site_agent/agent/status_text.h"
 
@@ -155,6 +156,8 @@ std::optional<wire::ExperimentAnswer> OfferDesk::Accept(const Digest& plan_diges
   acceptance.plan = plan_digest;
   acceptance.site = site_->site();
   acceptance.sealing_key = key->public_key();
+  acceptance.graph_commitment =
+      secagg::GraphCommitment(job_, acceptance.site, secagg::GraphReveal(job_, acceptance.site, *secret).view());
   const crypto::Signer signer = site_->signer();
   wire::SignedDocument signed_acceptance;
   signed_acceptance.document = plan::AcceptanceDocument(acceptance);

@@ -14,6 +14,8 @@
 #include "protocols/base/log.h"
 #include "protocols/crypto/ctr_stream.h"
 #include "protocols/crypto/random.h"
+#include "protocols/plan/sums.h"
+#include "protocols/secagg/neighbourhoods.h"
 #include "protocols/wire/names.h"
 #include "tests/bench/bench_consortium.h"
 #include "tests/bench/bench_table.h"
@@ -55,6 +57,20 @@ void RaiseFileLimit() {
   }
 }
 
+int MinimumOf(const FederationOptions& options) {
+  return std::max(3, options.sites * 2 / 3);
+}
+
+// With how many others each site shares masks.
+absl::StatusOr<double> Neighbours(const FederationOptions& options) {
+  if (options.sites <= secagg::kFullGraphSites) return options.sites - 1;
+  const int colluders = (MinimumOf(options) - 1) / 3;  // what a plan has unless it says something else
+  const int64_t graphs = int64_t{options.rounds + 1} * plan::kMaxAttempts;
+  CLOISTER_ASSIGN_OR_RETURN(const secagg::GraphParameters parameters,
+                            secagg::SparseParametersOf(static_cast<size_t>(options.sites), colluders, graphs));
+  return parameters.degree;
+}
+
 struct Measured {
   std::vector<Moment> moments;  // the beginning of each phase, and last the end of the last round
   double joining = 0;           // seconds from the first connection to the first round
@@ -81,8 +97,8 @@ absl::StatusOr<Measured> Run(const FederationOptions& options, const std::filesy
   measured.coordinator_idle = coordinator.PeakBytes();
   const SystemClock clock;
   CLOISTER_ASSIGN_OR_RETURN(Operator study, Operator::Create(operator_identity, std::stoi(port), &clock));
-  const int minimum = std::max(3, options.sites * 2 / 3);
-  CLOISTER_RETURN_IF_ERROR(study.Submit({options.sites, minimum, options.parameters, options.rounds + 1}).status());
+  CLOISTER_RETURN_IF_ERROR(
+      study.Submit({options.sites, MinimumOf(options), options.parameters, options.rounds + 1}).status());
   const double started = Now();
   sites->Start(std::stoi(port), [&](uint32_t round, wire::SumPhase phase) {
     measured.moments.push_back(
@@ -134,7 +150,9 @@ absl::Status RunIn(const FederationOptions& options, const std::filesystem::path
   CLOISTER_ASSIGN_OR_RETURN(const TransferCost transfers,
                             MeasureTransfers(folder / "identities" / "coordinator", folder / "identities" / SiteName(1),
                                              options.sites, bytes));
-  const auto streams = static_cast<double>(measured.survivors + measured.lost_masks * measured.survivors);
+  CLOISTER_ASSIGN_OR_RETURN(const double neighbours, Neighbours(options));
+  const double survivors = static_cast<double>(measured.survivors);
+  const double streams = survivors * (1 + neighbours * static_cast<double>(measured.lost_masks) / options.sites);
   const double unmask = streams * static_cast<double>(options.parameters) * KeystreamSeconds() /
                         std::max(1U, std::thread::hardware_concurrency());
   const std::vector<Moment>& moments = measured.moments;
@@ -143,8 +161,10 @@ absl::Status RunIn(const FederationOptions& options, const std::filesystem::path
   });
   const double wall = moments.back().wall - begin->wall;
 
-  fmt::print("\n{} light sites in one process, {:.3g} parameters, {:.0f} % of the sites lost in the five phases\n\n",
-             options.sites, static_cast<double>(options.parameters), 100 * options.dropouts);
+  fmt::print(
+      "\n{} light sites in one process, {:.3g} parameters, {:.0f} % of the sites lost in the five phases, {:.0f} "
+      "neighbours\n\n",
+      options.sites, static_cast<double>(options.parameters), 100 * options.dropouts, neighbours);
   PrintPhases(options, measured);
   fmt::print("\n{:<52} {:>10}\n", "all sites connected, accepted, baselines", Duration(measured.joining));
   fmt::print("{:<52} {:>10}\n", "bound: the same bytes over bare gRPC with mTLS", Duration(transfers.wall_seconds));

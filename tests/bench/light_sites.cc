@@ -10,6 +10,7 @@
 #include "protocols/crypto/x25519.h"
 #include "protocols/plan/documents.h"
 #include "protocols/plan/sums.h"
+#include "protocols/secagg/graph_seed.h"
 #include "protocols/transport/identity.h"
 #include "protocols/update/model_state.h"
 #include "protocols/wire/codec.h"
@@ -187,6 +188,7 @@ void LightSites::Work(Site& site) {
 
 absl::Status LightSites::Do(Site& site, const wire::WorkItem& item) {
   if (const auto* offer = std::get_if<wire::ExperimentOffer>(&item)) return Accept(site, *offer);
+  if (const auto* task = std::get_if<wire::GraphSeedTask>(&item)) return Reveal(site, *task);
   if (const auto* task = std::get_if<wire::BaselineTask>(&item)) {
     return Submit(site, wire::BaselineReady{task->job, std::nullopt, {}});
   }
@@ -229,10 +231,25 @@ absl::Status LightSites::Accept(Site& site, const wire::ExperimentOffer& offer) 
   CLOISTER_ASSIGN_OR_RETURN(const crypto::X25519KeyPair sealing,
                             crypto::X25519KeyPair::FromSeed(crypto::RandomSecret(32)));
   wire::SignedDocument acceptance;
-  acceptance.document = plan::AcceptanceDocument({plan_digest_, site.id, sealing.public_key()});
+  acceptance.document = plan::AcceptanceDocument(
+      {plan_digest_, site.id, sealing.public_key(),
+       secagg::GraphCommitment(offer.job, site.id, secagg::GraphReveal(offer.job, site.id, site.job_secret).view())});
   acceptance.signature = site.signer->Sign(plan::kAcceptanceDomain, acceptance.document);
   acceptance.certificate = site.signer->certificate().der();
   return Submit(site, wire::ExperimentAnswer{offer.job, acceptance, std::nullopt});
+}
+
+absl::Status LightSites::Reveal(Site& site, const wire::GraphSeedTask& task) {
+  {
+    std::lock_guard lock(mutex_);  // the first one reads all commitments
+    for (size_t i = commits_.size(); i < task.acceptances.size(); ++i) {
+      CLOISTER_ASSIGN_OR_RETURN(const plan::Acceptance acceptance, plan::ParseAcceptance(task.acceptances[i].document));
+      commits_.emplace(acceptance.site, acceptance.graph_commitment);
+    }
+  }
+  CLOISTER_ASSIGN_OR_RETURN(const Digest reveal,
+                            Digest::FromBytes(secagg::GraphReveal(task.job, site.id, site.job_secret).view()));
+  return Submit(site, wire::GraphReveal{task.job, reveal});
 }
 
 absl::Status LightSites::TakePart(Site& site, const wire::SumStep& step) {
@@ -334,6 +351,13 @@ absl::StatusOr<std::shared_ptr<const LightSites::Round>> LightSites::RoundOf(Sit
   CLOISTER_ASSIGN_OR_RETURN(const update::MappedModel global, update::MappedModel::Open(store_.Path(model.blob)));
   const plan::SumName name{step.job, plan::SumKind::kTrain, step.round, step.attempt};
   round->params = plan::SumParamsOf(*experiment_, plan_digest_, name, {{model.id, false, model.blob}}, global.values());
+  if (!commits_.empty()) {
+    CLOISTER_ASSIGN_OR_RETURN(const secagg::GraphReveals reveals, secagg::DecodeGraphReveals(step.message));
+    CLOISTER_ASSIGN_OR_RETURN(const Digest seed, secagg::CombineGraphReveals(step.job, commits_, reveals));
+    std::vector<SiteId> participants;
+    for (const auto& [participant, commitment] : commits_) participants.push_back(participant);
+    plan::UseSparseGraph(*experiment_, std::move(participants), seed, round->params);
+  }
   if (model.made_by) {
     CLOISTER_RETURN_IF_ERROR(blobs.Download(model.made_by->result, kMostBlobBytes, &store_, over_));
     round->fetched = model.made_by->result;

@@ -19,6 +19,7 @@
 #include "protocols/plan/experiment.h"
 #include "protocols/plan/sum_result.h"
 #include "protocols/secagg/client_session.h"
+#include "protocols/secagg/graph_seed.h"
 #include "protocols/storage/blob_store.h"
 #include "protocols/transport/blob_client.h"
 #include "protocols/transport/stop.h"
@@ -71,6 +72,7 @@ class LightSites {
   void Work(Site& site);
   absl::Status Do(Site& site, const wire::WorkItem& item);
   absl::Status Accept(Site& site, const wire::ExperimentOffer& offer);
+  absl::Status Reveal(Site& site, const wire::GraphSeedTask& task);
   absl::Status TakePart(Site& site, const wire::SumStep& step);
   absl::Status Begin(Site& site, const wire::SumStep& step, const Round& round);
   absl::Status MaskAndUpload(Site& site, const wire::SumStep& step, wire::SumMessage& message);
@@ -93,6 +95,7 @@ class LightSites {
   std::mutex mutex_;  // guards what follows
   std::shared_ptr<const plan::Experiment> experiment_;
   Digest plan_digest_;
+  secagg::GraphCommits commits_;  // to the graph seed; empty on the full graph
   std::shared_ptr<const Round> round_;
   std::set<std::pair<uint32_t, wire::SumPhase>> seen_;
   std::map<uint32_t, std::set<SiteId>> masked_;  // whose masked vectors were taken, by round

@@ -52,6 +52,10 @@ absl::StatusOr<std::vector<wire::SiteMessage>> SimSite::Work(const wire::WorkIte
     CLOISTER_ASSIGN_OR_RETURN(wire::SiteMessage answer, Answer(*offer));
     return std::vector<wire::SiteMessage>{std::move(answer)};
   }
+  if (const auto* task = std::get_if<wire::GraphSeedTask>(&item)) {
+    CLOISTER_ASSIGN_OR_RETURN(wire::SiteMessage reveal, Reveal(*task));
+    return std::vector<wire::SiteMessage>{std::move(reveal)};
+  }
   if (const auto* task = std::get_if<wire::BaselineTask>(&item)) {
     wire::BaselineReady ready{task->job, {}, {}};
     CLOISTER_ASSIGN_OR_RETURN(ready.blob, blobs.Put("sealed baseline of " + id_.value()));
@@ -77,10 +81,27 @@ absl::StatusOr<wire::SiteMessage> SimSite::Answer(const wire::ExperimentOffer& o
   CLOISTER_ASSIGN_OR_RETURN(const crypto::X25519KeyPair sealing,
                             crypto::X25519KeyPair::FromSeed(SeedOf("sealing key of " + id_.value())));
   wire::SignedDocument acceptance;
-  acceptance.document = plan::AcceptanceDocument({plan_digest_, id_, sealing.public_key()});
+  acceptance.document = plan::AcceptanceDocument(
+      {plan_digest_, id_, sealing.public_key(),
+       secagg::GraphCommitment(offer.job, id_, secagg::GraphReveal(offer.job, id_, job_secret_).view())});
   acceptance.signature = signer_.Sign(plan::kAcceptanceDomain, acceptance.document);
   acceptance.certificate = signer_.certificate().der();
   return wire::ExperimentAnswer{offer.job, acceptance, std::nullopt};
+}
+
+absl::StatusOr<wire::SiteMessage> SimSite::Reveal(const wire::GraphSeedTask& task) {
+  secagg::GraphCommits commits;
+  for (const wire::SignedDocument& document : task.acceptances) {
+    CLOISTER_ASSIGN_OR_RETURN(const plan::Acceptance acceptance, plan::ParseAcceptance(document.document));
+    commits.emplace(acceptance.site, acceptance.graph_commitment);
+  }
+  if (!commits_.empty() && commits_ != commits) {
+    return absl::AbortedError("a second set of commitments to the graph seed");
+  }
+  commits_ = std::move(commits);
+  CLOISTER_ASSIGN_OR_RETURN(const Digest reveal,
+                            Digest::FromBytes(secagg::GraphReveal(task.job, id_, job_secret_).view()));
+  return wire::GraphReveal{task.job, reveal};
 }
 
 PlainUpdate SimSite::Train(const plan::Experiment& experiment, uint32_t round, absl::Span<const float> global) const {
@@ -136,6 +157,17 @@ absl::Status SimSite::OpenSession(const wire::SumStep& step, storage::BlobStore&
     params = plan::SumParamsOf(*experiment_, plan_digest_, name, PlanModels(step.models), global.values);
   } else {
     params = plan::SumParamsOf(*experiment_, plan_digest_, name, PlanModels(step.models));
+  }
+  if (!commits_.empty()) {
+    if (!step.message.empty() && step.phase == wire::SumPhase::kAdvertise) {
+      CLOISTER_ASSIGN_OR_RETURN(const secagg::GraphReveals reveals, secagg::DecodeGraphReveals(step.message));
+      CLOISTER_ASSIGN_OR_RETURN(graph_seed_, secagg::CombineGraphReveals(step.job, commits_, reveals));
+    }
+    std::vector<SiteId> participants;
+    for (const auto& [site, commitment] : commits_) {
+      participants.push_back(site);
+    }
+    plan::UseSparseGraph(*experiment_, std::move(participants), graph_seed_.value(), params);
   }
   CLOISTER_ASSIGN_OR_RETURN(
       secagg::ClientSession session,

@@ -13,6 +13,7 @@
 #include "protocols/plan/experiment.h"
 #include "protocols/plan/sums.h"
 #include "protocols/secagg/client_session.h"
+#include "protocols/secagg/graph_seed.h"
 #include "protocols/storage/blob_store.h"
 #include "protocols/wire/messages.h"
 
@@ -41,6 +42,7 @@ class SimSite {
 
  private:
   absl::StatusOr<wire::SiteMessage> Answer(const wire::ExperimentOffer& offer);
+  absl::StatusOr<wire::SiteMessage> Reveal(const wire::GraphSeedTask& task);
   absl::StatusOr<std::vector<wire::SiteMessage>> TakePart(const wire::SumStep& step, storage::BlobStore& blobs);
   absl::Status OpenSession(const wire::SumStep& step, storage::BlobStore& blobs);
   absl::StatusOr<Bytes> Hear(const Bytes& message, const wire::SumStep& step, storage::BlobStore& blobs);
@@ -61,6 +63,8 @@ class SimSite {
   std::optional<plan::Experiment> experiment_;
   Digest plan_digest_;
   secagg::Facts facts_;
+  secagg::GraphCommits commits_;  // of the graph seed, if one is drawn
+  std::optional<Digest> graph_seed_;
   std::string sum_name_;      // of the sum that `heard_` is about
   std::vector<Bytes> heard_;  // what the coordinator said in it
 

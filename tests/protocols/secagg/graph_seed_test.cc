@@ -23,34 +23,31 @@ JobId Job(const std::string& name) {
 
 const std::vector<std::string> kNames = {"basel", "lyon", "torino", "utrecht"};
 
-std::vector<SiteId> Sites() {
-  std::vector<SiteId> sites;
-  for (const std::string& name : kNames) sites.push_back(Site(name));
-  return sites;
-}
-
 Bytes RevealOf(const std::string& name) {
   return Bytes(crypto::Sha256(name).view());
 }
 
-GraphSeedAgreement Agreement() {
-  return GraphSeedAgreement::Create(Job("job-1"), Sites()).value();
+Digest CommitmentOf(const std::string& name, const Bytes& reveal, const std::string& job = "job-1") {
+  return GraphCommitment(Job(job), Site(name), reveal);
 }
 
 // What everybody says when everybody is honest.
 struct Said {
-  std::map<SiteId, Digest> commits;
-  std::map<SiteId, Bytes> reveals;
+  GraphCommits commits;
+  GraphReveals reveals;
 
-  void Say(const GraphSeedAgreement& agreement, const std::string& name, const Bytes& reveal) {
-    commits[Site(name)] = agreement.Commit(Site(name), crypto::SecretBytes::CopyOf(reveal)).value();
+  void Say(const std::string& name, const Bytes& reveal) {
+    commits[Site(name)] = CommitmentOf(name, reveal);
     reveals[Site(name)] = reveal;
+  }
+  absl::StatusOr<Digest> Seed(const std::string& job = "job-1") const {
+    return CombineGraphReveals(Job(job), commits, reveals);
   }
 };
 
-Said Honest(const GraphSeedAgreement& agreement) {
+Said Honest() {
   Said said;
-  for (const std::string& name : kNames) said.Say(agreement, name, RevealOf(name));
+  for (const std::string& name : kNames) said.Say(name, RevealOf(name));
   return said;
 }
 
@@ -60,136 +57,135 @@ void ExpectAbortNaming(const absl::StatusOr<Digest>& seed, const std::string& na
 }
 
 TEST(GraphSeedTest, EverybodyComputesTheSameSeed) {
-  const Said said = Honest(Agreement());
-  EXPECT_TRUE(Agreement().CheckCommits(said.commits).ok());
-  const Digest seed = Agreement().Combine(said.commits, said.reveals).value();
-  std::vector<SiteId> reversed = Sites();
-  std::reverse(reversed.begin(), reversed.end());
-  const GraphSeedAgreement other = GraphSeedAgreement::Create(Job("job-1"), reversed).value();
-  EXPECT_EQ(other.Combine(said.commits, said.reveals).value(), seed);
+  const Digest seed = Honest().Seed().value();
+  EXPECT_EQ(Honest().Seed().value(), seed);
   // Known answers, also computed by an implementation in another language.
-  EXPECT_EQ(said.commits.at(Site("basel")).hex(), "19100a5f3672e2fa8e8eda09e05bfa0c4e21cf2152eceedd8666140c6d428234");
-  EXPECT_EQ(seed.hex(), "480815171e4e552393b428d43bacd446b2dd9472c676d12def8a0228cba19ba7");
+  EXPECT_EQ(CommitmentOf("basel", RevealOf("basel")).hex(),
+            "86e7a8b903cdf0efb50c01da3283f05efda4de682f20faad3ea2ec072807e5c2");
+  EXPECT_EQ(seed.hex(), "b3dfccd9521a155e1ed29be778915d5e7eb9af632941dbc1769d56a2e07eb3f7");
   EXPECT_EQ(RoundGraphSeed(seed, Job("job-1"), 3, 1).hex(),
-            "d3aecd84394f8720a20b747fd7c8a6816774e8ba95fc1a89d150b5c398cd36c4");
+            "701dbb65bc6095455d822c9ee4417f0b990b54cd7939334786adf863d9b129c6");
+}
+
+TEST(GraphSeedTest, TheRevealFollowsFromTheJobSecret) {
+  const auto secret = crypto::SecretBytes::CopyOf(RevealOf("secret"));
+  const auto reveal = [&](const char* job, const char* site) {
+    return Bytes(GraphReveal(Job(job), Site(site), secret).view());
+  };
+  EXPECT_EQ(reveal("job-1", "basel").size(), kGraphRevealBytes);
+  EXPECT_EQ(reveal("job-1", "basel"), reveal("job-1", "basel"));
+  const std::set<Bytes> different = {reveal("job-1", "basel"), reveal("job-2", "basel"), reveal("job-1", "lyon"),
+                                     Bytes(secret.view())};
+  EXPECT_EQ(different.size(), 4u);
 }
 
 TEST(GraphSeedTest, EverySiteHasItsSay) {
-  const Digest seed = Agreement().Combine(Honest(Agreement()).commits, Honest(Agreement()).reveals).value();
+  const Digest seed = Honest().Seed().value();
   for (const std::string& name : kNames) {
-    Said said = Honest(Agreement());
+    Said said = Honest();
     for (size_t bit = 0; bit < 8 * kGraphRevealBytes; ++bit) {
       Bytes reveal = RevealOf(name);
       reveal[bit / 8] = static_cast<char>(reveal[bit / 8] ^ (1 << (bit % 8)));
-      said.Say(Agreement(), name, reveal);
-      EXPECT_NE(Agreement().Combine(said.commits, said.reveals).value(), seed) << name << " " << bit;
+      said.Say(name, reveal);
+      EXPECT_NE(said.Seed().value(), seed) << name << " " << bit;
     }
   }
 }
 
 TEST(GraphSeedTest, ASiteThatSawAllOtherRevealsCannotChangeTheSeed) {
-  const GraphSeedAgreement agreement = Agreement();
-  Said said = Honest(agreement);
-  const Digest seed = agreement.Combine(said.commits, said.reveals).value();
+  Said said = Honest();
+  const Digest seed = said.Seed().value();
   // torino has committed, and now searches for a reveal under which its ring neighbours would be others.
   const Bytes committed = said.reveals.at(Site("torino"));
   std::set<Bytes> wanted;
   for (uint32_t attempt = 0; attempt < 2000; ++attempt) {
     const Bytes better(crypto::Sha256(CanonicalWriter().U32(attempt).bytes()).view());
     Said without_commitment = said;
-    without_commitment.Say(agreement, "torino", better);
-    const Digest other = agreement.Combine(without_commitment.commits, without_commitment.reveals).value();
+    without_commitment.Say("torino", better);
+    const Digest other = without_commitment.Seed().value();
     // Without commitments the search would succeed: in about a third of the draws, basel sits opposite.
     if (Graph::PermutedHarary(4, 2, other).value().PositionOf(2, 0).has_value()) continue;
     wanted.insert(better);
     said.reveals[Site("torino")] = better;
-    ExpectAbortNaming(agreement.Combine(said.commits, said.reveals), "torino");
+    ExpectAbortNaming(said.Seed(), "torino");
   }
   // Binomial with p = 1/3: mean 667, standard deviation 21; five of them.
   EXPECT_NEAR(static_cast<double>(wanted.size()), 2000 / 3.0, 5 * 21);
   // What it is left with: nothing, or what it committed to before it saw anything.
   said.reveals.erase(Site("torino"));
-  ExpectAbortNaming(agreement.Combine(said.commits, said.reveals), "torino");
+  ExpectAbortNaming(said.Seed(), "torino");
   said.reveals[Site("torino")] = committed;
-  EXPECT_EQ(agreement.Combine(said.commits, said.reveals).value(), seed);
+  EXPECT_EQ(said.Seed().value(), seed);
+}
+
+// The coordinator chooses who of those that committed takes part; each list has a seed of its own, which nobody knows
+// before the last of the list has revealed.
+TEST(GraphSeedTest, EveryListOfParticipantsHasItsOwnSeed) {
+  std::set<Digest> seeds = {Honest().Seed().value()};
+  for (const std::string& name : kNames) {
+    Said said = Honest();
+    said.commits.erase(Site(name));
+    EXPECT_EQ(said.Seed().status().code(), absl::StatusCode::kInvalidArgument) << "a reveal of nobody";
+    said.reveals.erase(Site(name));
+    EXPECT_TRUE(seeds.insert(said.Seed().value()).second);
+  }
 }
 
 TEST(GraphSeedTest, ACopiedCommitmentIsNoCommitment) {
-  const GraphSeedAgreement agreement = Agreement();
-  Said said = Honest(agreement);
+  Said said = Honest();
   said.commits[Site("utrecht")] = said.commits.at(Site("lyon"));
   said.reveals[Site("utrecht")] = said.reveals.at(Site("lyon"));
-  ExpectAbortNaming(agreement.Combine(said.commits, said.reveals), "utrecht");
+  ExpectAbortNaming(said.Seed(), "utrecht");
 }
 
-TEST(GraphSeedTest, CommitmentsOfAnotherJobOrListDoNotHold) {
-  const Said said = Honest(Agreement());
-  ExpectAbortNaming(GraphSeedAgreement::Create(Job("job-2"), Sites())->Combine(said.commits, said.reveals), "basel");
-  // The same people, one of whom is now called otherwise.
-  std::vector<SiteId> sites = Sites();
-  sites.back() = Site("zurich");
-  Said renamed = said;
-  renamed.commits.erase(Site("utrecht"));
-  renamed.reveals.erase(Site("utrecht"));
-  const GraphSeedAgreement other = GraphSeedAgreement::Create(Job("job-1"), sites).value();
-  renamed.Say(other, "zurich", RevealOf("utrecht"));
-  ExpectAbortNaming(other.Combine(renamed.commits, renamed.reveals), "basel");
-}
-
-TEST(GraphSeedTest, NobodyRevealsBeforeEverybodyCommitted) {
-  for (const std::string& name : kNames) {
-    Said said = Honest(Agreement());
-    said.commits.erase(Site(name));
-    const absl::Status status = Agreement().CheckCommits(said.commits);
-    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
-    EXPECT_NE(status.message().find(name), std::string::npos);
-    EXPECT_EQ(Agreement().Combine(said.commits, said.reveals).status(), status);
-  }
+TEST(GraphSeedTest, CommitmentsOfAnotherJobDoNotHold) {
+  ExpectAbortNaming(Honest().Seed("job-2"), "basel");
 }
 
 TEST(GraphSeedTest, AMissingWrongOrMisshapenRevealNamesItsSite) {
   for (const std::string& name : kNames) {
-    const Said honest = Honest(Agreement());
-    Said said = honest;
+    Said said = Honest();
     said.reveals.erase(Site(name));
-    ExpectAbortNaming(Agreement().Combine(said.commits, said.reveals), name);
+    ExpectAbortNaming(said.Seed(), name);
     for (const Bytes& wrong : {Bytes(), Bytes("x"), Bytes(32, '\0'), RevealOf(name) + "x", RevealOf(name).substr(1)}) {
       said.reveals[Site(name)] = wrong;
-      ExpectAbortNaming(Agreement().Combine(said.commits, said.reveals), name);
+      ExpectAbortNaming(said.Seed(), name);
     }
-    said = honest;
+    said = Honest();
     said.commits[Site(name)] = Digest();
-    ExpectAbortNaming(Agreement().Combine(said.commits, said.reveals), name);
+    ExpectAbortNaming(said.Seed(), name);
   }
 }
 
-TEST(GraphSeedTest, StrangersAreRefused) {
-  Said said = Honest(Agreement());
-  said.commits[Site("nowhere")] = Digest();
-  EXPECT_EQ(Agreement().CheckCommits(said.commits).code(), absl::StatusCode::kInvalidArgument);
-  said = Honest(Agreement());
+TEST(GraphSeedTest, StrangersAndTooFewAreRefused) {
+  Said said = Honest();
   said.reveals[Site("nowhere")] = RevealOf("nowhere");
-  EXPECT_EQ(Agreement().Combine(said.commits, said.reveals).status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(Agreement().Commit(Site("nowhere"), crypto::SecretBytes(32)).status().code(),
+  EXPECT_EQ(said.Seed().status().code(), absl::StatusCode::kInvalidArgument);
+  Said two;
+  two.Say("basel", RevealOf("basel"));
+  two.Say("lyon", RevealOf("lyon"));
+  EXPECT_EQ(two.Seed().status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(CombineGraphReveals(JobId(), Honest().commits, Honest().reveals).status().code(),
             absl::StatusCode::kInvalidArgument);
 }
 
-TEST(GraphSeedTest, MalformedAgreementsAreRefused) {
-  const std::vector<std::vector<SiteId>> malformed = {{},
-                                                      {Site("basel")},
-                                                      {Site("basel"), Site("lyon")},
-                                                      {Site("basel"), Site("lyon"), Site("basel")},
-                                                      {Site("basel"), Site("lyon"), Site("torino"), Site("torino")},
-                                                      {Site("basel"), Site("lyon"), SiteId()}};
-  for (const std::vector<SiteId>& participants : malformed) {
-    EXPECT_EQ(GraphSeedAgreement::Create(Job("job-1"), participants).status().code(),
-              absl::StatusCode::kInvalidArgument);
+TEST(GraphSeedTest, CommitsAndRevealsHaveOneEncoding) {
+  const Said said = Honest();
+  const Bytes commits = EncodeGraphCommits(said.commits);
+  const Bytes reveals = EncodeGraphReveals(said.reveals);
+  EXPECT_EQ(DecodeGraphCommits(commits).value(), said.commits);
+  EXPECT_EQ(DecodeGraphReveals(reveals).value(), said.reveals);
+  for (size_t size = 0; size < reveals.size(); ++size) {
+    EXPECT_FALSE(DecodeGraphReveals(reveals.substr(0, size)).ok()) << size;
+    EXPECT_FALSE(DecodeGraphCommits(commits.substr(0, size)).ok()) << size;
   }
-  EXPECT_EQ(GraphSeedAgreement::Create(JobId(), Sites()).status().code(), absl::StatusCode::kInvalidArgument);
-  for (const size_t size : {0u, 16u, 31u, 33u}) {
-    EXPECT_EQ(Agreement().Commit(Site("basel"), crypto::SecretBytes(size)).status().code(),
-              absl::StatusCode::kInvalidArgument);
-  }
+  EXPECT_FALSE(DecodeGraphReveals(reveals + "x").ok());
+  const Bytes one = CanonicalWriter().Blob("lyon").Fixed(RevealOf("lyon")).Take();
+  const Bytes before = CanonicalWriter().Blob("basel").Fixed(RevealOf("basel")).Take();
+  EXPECT_TRUE(DecodeGraphReveals(CanonicalWriter().U32(2).Take() + before + one).ok());
+  EXPECT_FALSE(DecodeGraphReveals(CanonicalWriter().U32(2).Take() + one + one).ok());
+  EXPECT_FALSE(DecodeGraphReveals(CanonicalWriter().U32(2).Take() + one + before).ok());
+  EXPECT_FALSE(DecodeGraphReveals(CanonicalWriter().U32(4'000'000'000).Take() + one).ok());
 }
 
 TEST(GraphSeedTest, EveryRoundAndAttemptHasItsOwnSeed) {

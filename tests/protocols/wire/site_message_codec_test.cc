@@ -90,6 +90,8 @@ TEST(SiteMessageCodecTest, RefusesWhatIsNotValid) {
       {8, [](auto& m) { m.mutable_failure()->set_reason(v1::FAILURE_REASON_UNSPECIFIED); }, "failure reason"},
       {8, [](auto& m) { m.mutable_failure()->set_kind(static_cast<v1::SumKind>(4)); }, "sum kind"},
       {8, [](auto& m) { m.clear_body(); }, "does not know"},
+      {10, [](auto& m) { m.mutable_reveal()->set_reveal("short"); }, "graph reveal"},
+      {10, [](auto& m) { m.mutable_reveal()->clear_job_id(); }, "job id"},
   };
   const std::vector<SiteMessage> examples = AllSiteMessages();
   for (size_t i = 0; i < damages.size(); ++i) {

@@ -33,8 +33,12 @@ inline std::vector<WorkItem> AllWorkItems() {
       {"round-3", ModelKind::kGlobal, MakeDigest('a'), 44, {}, {}, SumOrigin{MakeDigest('c'), MakeDigest('d'), 3}},
       {"baseline-site-a", ModelKind::kBaseline, MakeDigest('b'), 45, MakeId<SiteId>("site-a"), "sealed", {}}};
   step.deadline_unix_ms = 1767225600000;
-  return {ExperimentOffer{job, MakeDocument()}, BaselineTask{job, {MakeDocument("1"), MakeDocument("2")}}, step,
-          ReleaseOffer{job, MakeDocument()}, ExperimentClosed{job, "failed", "only 2 sites are left, 3 needed"}};
+  return {ExperimentOffer{job, MakeDocument()},
+          BaselineTask{job, {MakeDocument("1"), MakeDocument("2")}},
+          step,
+          ReleaseOffer{job, MakeDocument()},
+          ExperimentClosed{job, "failed", "only 2 sites are left, 3 needed"},
+          GraphSeedTask{job, {MakeDocument("1"), MakeDocument("2")}}};
 }
 
 inline std::vector<SiteMessage> AllSiteMessages() {
@@ -48,7 +52,8 @@ inline std::vector<SiteMessage> AllSiteMessages() {
           SiteSummary{job, SumKind::kValidate, 3, {{"round-3", "{\"n\": 40}"}}},
           ReleaseAnswer{MakeId<ReleaseId>("release-1"), ReleaseState::kVerified},
           SiteFailure{job, SumKind::kTrain, 2, 1, FailureReason::kOutOfMemory},
-          SiteFailure{job, {}, 0, 0, FailureReason::kPacsUnavailable}};
+          SiteFailure{job, {}, 0, 0, FailureReason::kPacsUnavailable},
+          GraphReveal{job, MakeDigest('f')}};
 }
 
 }  // namespace cloister::wire

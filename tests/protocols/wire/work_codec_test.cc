@@ -36,6 +36,18 @@ TEST(WorkCodecTest, AnExperimentMayGoOnWithoutTheSite) {
   EXPECT_EQ(std::get<ExperimentClosed>(again->items[0]).phase, "closed");
 }
 
+// The first step of a sum on a sparse graph brings the reveals of the graph seed.
+TEST(WorkCodecTest, AnAdvertiseStepMayHaveAMessage) {
+  SumStep step = std::get<SumStep>(AllWorkItems()[2]);
+  step.phase = SumPhase::kAdvertise;
+  for (const Bytes& message : {Bytes(), Bytes("reveals")}) {
+    step.message = message;
+    const auto again = Decode(Encode(Work{1, {step}}));
+    ASSERT_TRUE(again.ok()) << again.status();
+    EXPECT_EQ(std::get<SumStep>(again->items[0]).message, message);
+  }
+}
+
 struct Damage {
   size_t example;
   std::function<void(v1::WorkItem&)> apply;
@@ -49,7 +61,6 @@ TEST(WorkCodecTest, RefusesWhatIsNotValid) {
       {1, [](auto& m) { m.mutable_baseline()->mutable_acceptances(1)->clear_certificate(); }, "certificate"},
       {2, [](auto& m) { m.mutable_sum()->clear_kind(); }, "sum kind"},
       {2, [](auto& m) { m.mutable_sum()->clear_message(); }, "ADVERTISE"},
-      {2, [](auto& m) { m.mutable_sum()->set_phase(v1::SUM_PHASE_ADVERTISE); }, "ADVERTISE"},
       {2, [](auto& m) { m.mutable_sum()->mutable_models(0)->set_id("/etc/passwd"); }, "model id"},
       {2, [](auto& m) { m.mutable_sum()->mutable_models(0)->set_size_bytes(0); }, "0 bytes"},
       {2, [](auto& m) { m.mutable_sum()->mutable_models(0)->set_size_bytes(~uint64_t{0}); }, "allowed"},
@@ -65,6 +76,8 @@ TEST(WorkCodecTest, RefusesWhatIsNotValid) {
       {4, [](auto& m) { m.mutable_closed()->set_phase("won"); }, "phase"},
       {4, [](auto& m) { m.mutable_closed()->set_reason("all is well\n2026 ERROR forged line"); }, "control"},
       {4, [](auto& m) { m.clear_work(); }, "does not know"},
+      {5, [](auto& m) { m.mutable_graph_seed()->clear_job_id(); }, "job id"},
+      {5, [](auto& m) { m.mutable_graph_seed()->mutable_acceptances(1)->clear_signature(); }, "signature"},
   };
   const std::vector<WorkItem> examples = AllWorkItems();
   for (size_t i = 0; i < damages.size(); ++i) {
