@@ -2,18 +2,16 @@
 #include "coordinator/service/driver.h"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <algorithm>
-#include <filesystem>
 
 #include "coordinator/registry/registry.h"
 #include "coordinator/rounds/decide.h"
+#include "coordinator/service/sum_room.h"
 #include "coordinator/storage/schema.h"
 #include "protocols/base/log.h"
 #include "protocols/crypto/hash.h"
 #include "protocols/plan/documents.h"
-#include "protocols/plan/sum_result.h"
 #include "protocols/storage/audit_log.h"
 #include "protocols/update/aggregation.h"
 #include "protocols/update/model_state.h"
@@ -26,27 +24,6 @@ constexpr absl::Duration kKeepUnusedUpload = absl::Hours(24 * 7);
 constexpr absl::Duration kKeepPartialUpload = absl::Hours(24 * 3);
 constexpr absl::Duration kTryWorkAgain = absl::Seconds(5);
 constexpr size_t kEventsAtOnce = 200;
-constexpr uint64_t kOtherFiles = 256;  // that are open beside the sites' connections
-
-// What the largest sum of the experiment needs on the disk with so many sites: every masked vector, the totals, and for
-// training the next model. Bytes.
-uint64_t MostSumBytes(const plan::Experiment& experiment, uint64_t sites) {
-  uint64_t most = 0;
-  for (const plan::SumKind kind : {plan::SumKind::kTrain, plan::SumKind::kValidate}) {
-    std::vector<plan::SumModel> models(kind == plan::SumKind::kTrain ? 1 : experiment.ensemble.candidates_last);
-    if (kind == plan::SumKind::kValidate) {
-      models.resize(models.size() + sites, {"", true, {}});  // a baseline of every site
-    }
-    const std::vector<secagg::VectorSpec> vectors = plan::SumVectors(experiment, kind, models);
-    const uint64_t model = kind == plan::SumKind::kTrain ? sizeof(float) * experiment.model.parameters : 0;
-    most = std::max(most, (sites + 1) * plan::MostSumResultBytes(vectors) + model);
-  }
-  return most;
-}
-
-std::string Gigabytes(uint64_t bytes) {
-  return fmt::format("{:.1f} GB", static_cast<double>(bytes) / 1e9);
-}
 
 // Trouble of this machine is no verdict on what a site sent: the site is to try again, not to leave.
 absl::Status VerdictFor(const absl::Status& status) {
@@ -386,28 +363,11 @@ absl::Status Driver::CheckExperiment(const plan::Experiment& experiment) const {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> Driver::CheckRoom(const plan::Experiment& experiment) const {
+absl::StatusOr<std::string> Driver::CheckRoomFor(const plan::Experiment& experiment) const {
   const plan::Sites& sites = experiment.sites;
   const size_t invited = sites.invited.empty() ? sites_.size() : sites.invited.size();
   const auto most = static_cast<uint64_t>(std::clamp(static_cast<int>(invited), sites.minimum, sites.maximum));
-  rlimit files = {};
-  if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < most + kOtherFiles) {
-    return absl::ResourceExhaustedError(fmt::format(
-        "{} sites need a connection each, but this process may open {} files: set LimitNOFILE= or ulimit -n "
-        "to {} or more and start the coordinator again",
-        most, files.rlim_cur, most + kOtherFiles));
-  }
-  const uint64_t needed = MostSumBytes(experiment, most);
-  std::error_code unknown;
-  const std::filesystem::space_info disk = std::filesystem::space(options_.context.folder, unknown);
-  if (!unknown && disk.available < needed) {
-    return absl::ResourceExhaustedError(
-        fmt::format("a sum over {} sites takes up to {} of disk until it is done, and {} are free at {}: make room, "
-                    "or invite fewer sites (sites.invited, sites.maximum)",
-                    most, Gigabytes(needed), Gigabytes(disk.available), options_.context.folder.string()));
-  }
-  return fmt::format("a sum over {} sites takes up to {} of disk until it is done{}", most, Gigabytes(needed),
-                     unknown ? "" : ", " + Gigabytes(disk.available) + " are free");
+  return CheckRoom(experiment, most, RoomHere(options_.context.folder));
 }
 
 // "<name>-<8 digits of the plan's digest>": the same plan has the same id everywhere; once it has ended, "-2", "-3",
@@ -437,7 +397,7 @@ absl::StatusOr<JobId> Driver::Admit(const std::string& submitter, const wire::Si
     }
   }
   CLOISTER_RETURN_IF_ERROR(CheckExperiment(experiment));
-  CLOISTER_ASSIGN_OR_RETURN(const std::string room, CheckRoom(experiment));
+  CLOISTER_ASSIGN_OR_RETURN(const std::string room, CheckRoomFor(experiment));
 
   StoredExperiment stored;
   CLOISTER_ASSIGN_OR_RETURN(stored.job, NewJobId(experiment, digest));

@@ -85,8 +85,7 @@ class Driver {
   absl::StatusOr<Job*> Find(const JobId& job);
   absl::StatusOr<JobId> Admit(const std::string& submitter, const wire::SignedDocument& document);
   absl::Status CheckExperiment(const plan::Experiment& experiment) const;
-  // One line on what a sum of it needs. RESOURCE_EXHAUSTED: the disk does not hold it, or too few files may be open.
-  absl::StatusOr<std::string> CheckRoom(const plan::Experiment& experiment) const;
+  absl::StatusOr<std::string> CheckRoomFor(const plan::Experiment& experiment) const;
   absl::StatusOr<JobId> NewJobId(const plan::Experiment& experiment, const Digest& plan_digest) const;
   absl::StatusOr<Events> EventsOf(const Job& job, uint64_t after) const;
   void TellWatchers();

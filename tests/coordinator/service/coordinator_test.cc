@@ -307,6 +307,19 @@ TEST_F(CoordinatorTest, TheSamePlanIsSubmittedOnceAndCanBeAborted) {
   EXPECT_EQ(Get("no-such-job").status().code(), absl::StatusCode::kNotFound);
 }
 
+TEST_F(CoordinatorTest, SaysWhatASumTakesOfTheDisk) {
+  StartCoordinator();
+  const auto job = Submit();
+  ASSERT_TRUE(job.ok()) << job.status();
+  grpc::ClientContext context;
+  wire::v1::AbortExperimentRequest request;
+  request.set_job_id(*job);
+  wire::v1::ExperimentStatus reply;
+  ASSERT_TRUE(
+      wire::v1::Operation::NewStub(operator_channel_->Dial().value())->AbortExperiment(&context, request, &reply).ok());
+  EXPECT_THAT(Watch(*job), ::testing::Contains(HasSubstr("a sum over 4 sites takes up to 0.0 GB of disk")));
+}
+
 TEST_F(CoordinatorTest, TheAuditLogIsWhole) {
   StartCoordinator();
   ASSERT_TRUE(Submit().ok());
