@@ -105,6 +105,39 @@ TEST(SimTest, ARoundThatCannotBeUnmaskedIsSkipped) {
   ExpectOracle(world);
 }
 
+WorldOptions ManySites() {
+  WorldOptions options;
+  options.sites = 65;
+  options.plan.rounds = 1;
+  options.plan.maximum = 65;
+  return options;
+}
+
+TEST(SimTest, SixtyFiveSitesDrawAGraphAndReachARelease) {
+  WorldOptions options = ManySites();
+  options.lost_sites[7] = {1, wire::SumPhase::kShare};
+  options.lost_sites[8] = {1, wire::SumPhase::kConsistency};
+  options.site_restarts = 0.05;
+  options.reply_lost = 0.05;
+  options.coordinator_restarts = 0.005;
+  World world(Consortium(), options);
+  world.Run();
+  ASSERT_EQ(world.phase(), wire::ExperimentPhase::kReleased) << world.job().machine().Message();
+  EXPECT_EQ(world.job().models().back().sites.size(), 64);
+  ExpectOracle(world);
+}
+
+TEST(SimTest, AWithheldRevealEndsTheStartWithTheSitesName) {
+  WorldOptions options = ManySites();
+  options.withheld_reveals = {31};
+  options.coordinator_restarts = 0.05;
+  World world(Consortium(), options);
+  world.Run();
+  EXPECT_EQ(world.phase(), wire::ExperimentPhase::kFailed);
+  EXPECT_EQ(world.job().machine().Message(), "no part of the graph seed before the deadline from site-31");
+  EXPECT_EQ(world.job().models().size(), 1) << "the initial one";
+}
+
 TEST(SimTest, TooFewSitesFailWithAReason) {
   WorldOptions options;
   options.lost_sites[1] = {2, wire::SumPhase::kMask};

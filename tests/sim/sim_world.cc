@@ -24,6 +24,7 @@ absl::Status Deliver(Job& job, const SiteId& site, const wire::SiteMessage& mess
     Job& job;
     const SiteId& site;
     absl::Status operator()(const wire::ExperimentAnswer& m) { return job.Answer(site, m); }
+    absl::Status operator()(const wire::GraphReveal& m) { return job.TakeReveal(site, m); }
     absl::Status operator()(const wire::BaselineReady& m) { return job.TakeBaseline(site, m); }
     absl::Status operator()(const wire::SumMessage& m) { return job.TakeSumMessage(site, m); }
     absl::Status operator()(const wire::SiteSummary& m) { return job.TakeSummary(site, m); }
@@ -95,7 +96,9 @@ bool World::IsLost(const SimSite& site, const wire::WorkItem& item) {
     return step != nullptr && step->kind == wire::SumKind::kTrain && planned != plan.end() &&
            step->round == planned->second.first && step->phase == planned->second.second;
   };
-  if (is_in(options_.lost_sites)) {
+  const int number = static_cast<int>(&site - sites_.data()) + 1;
+  if (is_in(options_.lost_sites) ||
+      (std::holds_alternative<wire::GraphSeedTask>(item) && options_.withheld_reveals.count(number) > 0)) {
     lost_.insert(site.id());
   }
   if (is_in(options_.away_sites)) {

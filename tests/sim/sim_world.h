@@ -35,7 +35,9 @@ struct WorldOptions {
   bool long_outages = false;
   // Sites that never answer from a phase of a round on: {round, phase, site}.
   std::map<int, std::pair<uint32_t, wire::SumPhase>> lost_sites;
-  // The same, but they come back two deadlines later.
+  // Sites that never answer once they are asked to reveal their part of the graph seed.
+  std::set<int> withheld_reveals;
+  // As lost_sites, but they come back two deadlines later.
   std::map<int, std::pair<uint32_t, wire::SumPhase>> away_sites;
 };
 

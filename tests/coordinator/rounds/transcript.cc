@@ -33,6 +33,7 @@ std::string Describe(const SiteWork& work) {
   struct Visitor {
     std::string operator()(std::monostate) { return "nothing"; }
     std::string operator()(const OfferWork&) { return "offer"; }
+    std::string operator()(const SeedWork&) { return "graph seed"; }
     std::string operator()(const BaselineWork&) { return "baseline"; }
     std::string operator()(const SumWork& w) { return fmt::format("{} of {}", wire::NameOf(w.phase), NameOf(w.sum)); }
     std::string operator()(const ReleaseWork& w) { return "release " + w.release.value(); }
