@@ -149,6 +149,9 @@ class ExperimentMachine {
   // site is no part of this. Nothing changed then. OK without facts: nothing new.
   absl::StatusOr<Step> Handle(absl::Time now, const Event& event);
 
+  // Would Handle() take this answer? False: it says nothing new. Otherwise its status. Costs no copy of the machine.
+  absl::StatusOr<bool> Takes(const SumAnswered& event) const;
+
   // What the driver has to do now, if anything.
   std::optional<Action> Pending() const;
   // When to send the next Tick, if nothing happens before.

@@ -58,16 +58,28 @@ void ExperimentMachine::CloseIfComplete(Sum& sum) {
   }
 }
 
+absl::StatusOr<bool> ExperimentMachine::Takes(const SumAnswered& event) const {
+  const Sum* current = sum();
+  if (current == nullptr) {
+    return absl::AbortedError(fmt::format("that step is over: {}", Message()));
+  }
+  CLOISTER_RETURN_IF_ERROR(CheckCurrent(*current, event.sum));
+  if (current->phase == event.phase && current->answered.count(event.site) > 0) {
+    return false;
+  }
+  if (current->phase != event.phase || current->closing || current->finishing) {
+    return absl::AbortedError(fmt::format("{}: phase {} is over", NameOf(current->key), wire::NameOf(event.phase)));
+  }
+  if (current->expected.count(event.site) == 0) {
+    return absl::PermissionDeniedError(fmt::format("{}: {} is not expected", NameOf(current->key), event.site.value()));
+  }
+  return true;
+}
+
 ExperimentMachine::Result ExperimentMachine::OnSum(Sum& sum, const SumAnswered& event) {
-  CLOISTER_RETURN_IF_ERROR(CheckCurrent(sum, event.sum));
-  if (sum.phase == event.phase && sum.answered.count(event.site) > 0) {
+  CLOISTER_ASSIGN_OR_RETURN(const bool is_new, Takes(event));
+  if (!is_new) {
     return Step{};
-  }
-  if (sum.phase != event.phase || sum.closing || sum.finishing) {
-    return absl::AbortedError(fmt::format("{}: phase {} is over", NameOf(sum.key), wire::NameOf(event.phase)));
-  }
-  if (sum.expected.count(event.site) == 0) {
-    return absl::PermissionDeniedError(fmt::format("{}: {} is not expected", NameOf(sum.key), event.site.value()));
   }
   sum.answered.insert(event.site);
   sum.awaited.erase(event.site);

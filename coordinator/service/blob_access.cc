@@ -27,6 +27,23 @@ void BlobAccess::Set(const JobId& job, JobBlobRights rights) {
   jobs_[job] = std::move(rights);
 }
 
+void BlobAccess::Update(const JobId& job, const std::set<SiteId>& sites, JobBlobRights rights) {
+  std::lock_guard lock(mutex_);
+  JobBlobRights& known = jobs_[job];
+  for (const SiteId& site : sites) {
+    const auto now = rights.sites.find(site);
+    if (now == rights.sites.end() || now->second.masked_sizes.empty()) {
+      announced_.erase({job, site});
+    }
+    if (now == rights.sites.end()) {
+      known.sites.erase(site);
+    } else {
+      known.sites[site] = std::move(now->second);
+    }
+  }
+  known.models = std::move(rights.models);
+}
+
 absl::Status BlobAccess::MayPut(const transport::Peer& peer, const wire::BlobHeader& header) {
   if (header.purpose == wire::BlobPurpose::kInitialModel) {
     CLOISTER_RETURN_IF_ERROR(transport::RequireRole(peer, crypto::Role::kOperator));

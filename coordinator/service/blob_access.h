@@ -41,6 +41,8 @@ class BlobAccess {
   explicit BlobAccess(uint64_t most_model_bytes) : most_model_bytes_(most_model_bytes) {}
 
   void Set(const JobId& job, JobBlobRights rights);
+  // Replaces what `rights` has of these sites; one that it has nothing of loses what it had.
+  void Update(const JobId& job, const std::set<SiteId>& sites, JobBlobRights rights);
 
   // PERMISSION_DENIED says why; INVALID_ARGUMENT: a size; RESOURCE_EXHAUSTED: more uploads than a sum has any use for.
   absl::Status MayPut(const transport::Peer& peer, const wire::BlobHeader& header);

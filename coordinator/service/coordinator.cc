@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 
 #include "coordinator/service/federation_service.h"
 #include "coordinator/service/operation_service.h"
@@ -17,6 +18,15 @@ namespace {
 constexpr absl::Duration kStopGrace = absl::Seconds(3);
 constexpr absl::Duration kWarnBeforeExpiry = absl::Hours(24 * 30);
 constexpr uint64_t kLowDiskBytes = uint64_t{1} << 30;
+
+// Every site keeps a connection open; the usual soft limit of 1024 is for programs that use select().
+void RaiseFileLimit() {
+  rlimit files = {};
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+  }
+}
 
 void WarnAboutExpiry(const crypto::Certificate& certificate, absl::Time now) {
   if (certificate.not_after() < now + kWarnBeforeExpiry) {
@@ -63,6 +73,7 @@ absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Start(const Coordinato
   WarnAboutExpiry(identity.tls, clock->Now());
   WarnAboutExpiry(identity.signer->Get().certificate(), clock->Now());
 
+  RaiseFileLimit();
   std::unique_ptr<Coordinator> coordinator(new Coordinator());
   CLOISTER_ASSIGN_OR_RETURN(coordinator->lock_, LockDataFolder(config.data));
   std::error_code ignored;

@@ -7,6 +7,7 @@
 
 #include "coordinator/registry/registry.h"
 #include "coordinator/rounds/decide.h"
+#include "coordinator/service/sum_room.h"
 #include "coordinator/storage/schema.h"
 #include "protocols/base/log.h"
 #include "protocols/crypto/hash.h"
@@ -161,9 +162,10 @@ absl::Time Driver::Settle() {
     }
     const auto published = published_.find(id);
     if (published == published_.end() || published->second != job->revision()) {
-      if (PublishWork(*job)) {
+      if (PublishWork(*job, job->TakeTouched())) {
         published_[id] = job->revision();
       } else {
+        job->TouchAll();
         next = std::min(next, options_.context.clock->Now() + kTryWorkAgain);
       }
     }
@@ -172,11 +174,19 @@ absl::Time Driver::Settle() {
   return next;
 }
 
-bool Driver::PublishWork(Job& job) {
+bool Driver::PublishWork(Job& job, const std::optional<SiteSet>& only) {
   const JobId& id = job.stored().job;
+  SiteSet sites;
+  if (only) {
+    sites = *only;
+  } else {
+    for (const auto& [site, participant] : job.machine().sites()) {
+      sites.insert(sites.end(), site);
+    }
+  }
   bool all_told = true;
   SiteSet changed;
-  for (const auto& [site, participant] : job.machine().sites()) {
+  for (const SiteId& site : sites) {
     const std::string key = job.WorkKeyFor(site);
     std::map<JobId, Job::OpenWork>& open = work_[site];
     const auto known = open.find(id);
@@ -192,13 +202,14 @@ bool Driver::PublishWork(Job& job) {
       open.erase(id);
     }
   }
-  access_.Set(id, job.BlobRights());  // before a site hears that it may
+  // Before a site hears that it may.
+  only ? access_.Update(id, sites, job.BlobRights(sites)) : access_.Set(id, job.BlobRights());
   for (const SiteId& site : changed) {
-    auto work = std::make_shared<wire::Work>();
+    auto work = std::make_shared<BoardWork>();
     std::vector<std::string> keys;
     for (const auto& [other, open] : work_[site]) {
       keys.push_back(open.key);
-      work->items.push_back(open.item);
+      work->items.push_back(open.make);
     }
     work->version = WorkVersion(keys);
     board_.Publish(site, std::move(work));
@@ -352,6 +363,13 @@ absl::Status Driver::CheckExperiment(const plan::Experiment& experiment) const {
   return plan::CheckUpdates(experiment, model.layout());
 }
 
+absl::StatusOr<std::string> Driver::CheckRoomFor(const plan::Experiment& experiment) const {
+  const plan::Sites& sites = experiment.sites;
+  const size_t invited = sites.invited.empty() ? sites_.size() : sites.invited.size();
+  const auto most = static_cast<uint64_t>(std::clamp(static_cast<int>(invited), sites.minimum, sites.maximum));
+  return CheckRoom(experiment, most, RoomHere(options_.context.folder));
+}
+
 // "<name>-<8 digits of the plan's digest>": the same plan has the same id everywhere; once it has ended, "-2", "-3",
 // ... follow.
 absl::StatusOr<JobId> Driver::NewJobId(const plan::Experiment& experiment, const Digest& plan_digest) const {
@@ -379,6 +397,7 @@ absl::StatusOr<JobId> Driver::Admit(const std::string& submitter, const wire::Si
     }
   }
   CLOISTER_RETURN_IF_ERROR(CheckExperiment(experiment));
+  CLOISTER_ASSIGN_OR_RETURN(const std::string room, CheckRoomFor(experiment));
 
   StoredExperiment stored;
   CLOISTER_ASSIGN_OR_RETURN(stored.job, NewJobId(experiment, digest));
@@ -401,6 +420,7 @@ absl::StatusOr<JobId> Driver::Admit(const std::string& submitter, const wire::Si
   CLOISTER_RETURN_IF_ERROR(
       AppendNote(transaction, stored.job,
                  {1, stored.submitted_ms, fmt::format("submitted by {}, signed by {}", submitter, sponsor)}));
+  CLOISTER_RETURN_IF_ERROR(AppendNote(transaction, stored.job, {2, stored.submitted_ms, room}));
   audit::Event event;
   event.time = now;
   event.actor = submitter;

@@ -79,11 +79,13 @@ class Driver {
   absl::Status LoadJobs();
   absl::Status SweepBlobs();
   absl::Time Settle();
-  bool PublishWork(Job& job);  // false: some of it cannot be told now
+  // Of `only`, or of all. False: some of it cannot be told now.
+  bool PublishWork(Job& job, const std::optional<SiteSet>& only);
   absl::Status Dispatch(const SiteId& site, const wire::SiteMessage& message);
   absl::StatusOr<Job*> Find(const JobId& job);
   absl::StatusOr<JobId> Admit(const std::string& submitter, const wire::SignedDocument& document);
   absl::Status CheckExperiment(const plan::Experiment& experiment) const;
+  absl::StatusOr<std::string> CheckRoomFor(const plan::Experiment& experiment) const;
   absl::StatusOr<JobId> NewJobId(const plan::Experiment& experiment, const Digest& plan_digest) const;
   absl::StatusOr<Events> EventsOf(const Job& job, uint64_t after) const;
   void TellWatchers();

@@ -33,7 +33,7 @@ grpc::ServerUnaryReactor* FederationService::PullWork(grpc::CallbackServerContex
   }
   WorkBoard& board = driver_->board();
   auto call = LateAnswer::Start(context, absl::Milliseconds(pull->wait_ms), [&board, site = *site, reply] {
-    *reply = wire::Encode(*board.Current(site));
+    *reply = wire::Encode(Make(*board.Current(site)));
     return absl::OkStatus();
   });
   grpc::ServerUnaryReactor* const reactor = call->reactor();

@@ -21,6 +21,44 @@ namespace {
 constexpr absl::Duration kRetryAfter = absl::Seconds(5);  // trouble of our own: a full disk
 constexpr absl::Duration kMostGrace = absl::Seconds(60);  // longer than an agent's longest wait between two tries
 
+// The one site that an event is about; null: it may concern all.
+const SiteId* SiteOf(const Event& event) {
+  return std::visit(
+      [](const auto& happened) -> const SiteId* {
+        using E = std::decay_t<decltype(happened)>;
+        constexpr bool kOfOneSite = std::is_same_v<E, SiteKnown> || std::is_same_v<E, SiteAccepted> ||
+                                    std::is_same_v<E, SiteRefused> || std::is_same_v<E, GraphRevealed> ||
+                                    std::is_same_v<E, BaselineDone> || std::is_same_v<E, SumAnswered> ||
+                                    std::is_same_v<E, SummaryCame> || std::is_same_v<E, SiteFailed> ||
+                                    std::is_same_v<E, SiteHeard> || std::is_same_v<E, ReleaseAnswered>;
+        if constexpr (kOfOneSite) {
+          return &happened.site;
+        } else {
+          return nullptr;
+        }
+      },
+      event);
+}
+
+// What decides, with its own answers, what a site has to do.
+struct Stage {
+  explicit Stage(const ExperimentMachine& machine) : state(machine.state().index()) {
+    if (const Sum* now = machine.sum()) {
+      sum = now->key;
+      phase = now->phase;
+      open = !now->closing && !now->finishing;
+    }
+  }
+  friend bool operator==(const Stage& a, const Stage& b) {
+    return a.state == b.state && a.sum == b.sum && a.phase == b.phase && a.open == b.open;
+  }
+
+  size_t state;
+  SumKey sum;
+  wire::SumPhase phase = wire::SumPhase::kAdvertise;
+  bool open = false;
+};
+
 }  // namespace
 
 Job::Job(const JobContext* context, StoredExperiment stored, plan::Experiment experiment, absl::Time submitted)
@@ -96,6 +134,7 @@ absl::Status Job::Commit(const Event& event, const Also& also) {
     return absl::OkStatus();
   }
   const bool ends = next.ended() && !machine_.ended();
+  const bool same_stage = Stage(next) == Stage(machine_);
   CLOISTER_RETURN_IF_ERROR(Store([&](storage::Transaction& transaction) -> absl::Status {
     uint64_t fact_sequence = facts_;
     for (const Fact& fact : step.facts) {
@@ -124,6 +163,7 @@ absl::Status Job::Commit(const Event& event, const Also& also) {
   const bool leaves_sum =
       machine_.sum() != nullptr && (next.sum() == nullptr || next.sum()->key != machine_.sum()->key);
   machine_ = std::move(next);
+  Touch(event, same_stage);
   facts_ += step.facts.size();
   last_note_ += step.notes.size();
   if (ends) {
@@ -136,6 +176,32 @@ absl::Status Job::Commit(const Event& event, const Also& also) {
     DropSum();
   }
   return absl::OkStatus();
+}
+
+absl::Status Job::CommitAnswer(const SumAnswered& answered, const Also& also) {
+  const absl::Time now = context_->clock->Now();
+  CLOISTER_RETURN_IF_ERROR(Store([&](storage::Transaction& transaction) -> absl::Status {
+    CLOISTER_RETURN_IF_ERROR(AppendFact(transaction, stored_.job, facts_, {now, answered}));
+    return also(transaction);
+  }));
+  const Stage before(machine_);
+  CLOISTER_RETURN_IF_ERROR(machine_.Handle(now, answered).status());
+  Touch(answered, Stage(machine_) == before);
+  ++facts_;
+  return absl::OkStatus();
+}
+
+void Job::Touch(const Event& event, bool same_stage) {
+  const SiteId* const site = SiteOf(event);
+  if (site == nullptr || !same_stage) {
+    touched_.reset();
+  } else if (touched_) {
+    touched_->insert(*site);
+  }
+}
+
+std::optional<SiteSet> Job::TakeTouched() {
+  return std::exchange(touched_, SiteSet());
 }
 
 // ---- what sites and operators say ----

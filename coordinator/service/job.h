@@ -15,6 +15,7 @@
 #include "coordinator/registry/registry.h"
 #include "coordinator/rounds/machine.h"
 #include "coordinator/service/blob_access.h"
+#include "coordinator/service/work_board.h"
 #include "coordinator/storage/answer_store.h"
 #include "coordinator/storage/experiment_store.h"
 #include "protocols/base/clock.h"
@@ -70,16 +71,18 @@ class Job {
   const StoredExperiment& stored() const { return stored_; }
   const plan::Experiment& experiment() const { return experiment_; }
   const ExperimentMachine& machine() const { return machine_; }
-  // One item and a text that changes with it; nothing when the site has no work here.
+  // One item and a text that changes with it; nothing when the site has no work here. The item is made when it is sent:
+  // sites of one step share what they are told.
   struct OpenWork {
     std::string key;
-    wire::WorkItem item;
+    MakeItem make;
   };
   std::optional<OpenWork> WorkFor(const SiteId& site);
   // The key alone: cheap.
   std::string WorkKeyFor(const SiteId& site) const;
   wire::ExperimentStatus Status() const;
   JobBlobRights BlobRights() const;
+  JobBlobRights BlobRights(const SiteSet& sites) const;  // of these alone
   // Blobs that must be kept.
   void AddReferences(DigestSet& digests) const;
   uint64_t last_note() const { return last_note_; }
@@ -88,6 +91,9 @@ class Job {
   const std::vector<ModelRecord>& models() const { return models_; }
   // Sites that a deadline has just declared away; cleared by reading.
   SiteSet TakeNewlyAway();
+  // Whose work and rights may have changed; none: anybody's. Cleared by reading.
+  std::optional<SiteSet> TakeTouched();
+  void TouchAll() { touched_.reset(); }
 
  private:
   struct ActiveSum;
@@ -101,6 +107,10 @@ class Job {
   // is stored when the event says nothing new.
   // UNAVAILABLE: it could not be stored, which is trouble of our own and no verdict; nothing has changed.
   absl::Status Commit(const Event& event, const Also& also = nullptr);
+  // The same for what every site says five times a round: without a copy of the machine, whose size grows with the
+  // number of sites. `answered` is one that the machine takes.
+  absl::Status CommitAnswer(const SumAnswered& answered, const Also& also);
+  void Touch(const Event& event, bool same_stage);
   // One transaction. UNAVAILABLE: as for Commit.
   absl::Status Store(const Also& write);
   absl::Status Audit(storage::Transaction& transaction, const std::string& actor, const std::string& action,
@@ -109,6 +119,7 @@ class Job {
   std::vector<uint64_t> VectorSizes(const SumKey& sum) const;
 
   // ---- job_sum.cc ----
+  MakeItem MakeSumStep(const SiteId& site, const SumWork& sum, const std::string& key);
   std::vector<wire::ModelRef> SumModels(plan::SumKind kind) const;
   std::vector<plan::SumModel> PlanModels(plan::SumKind kind) const;  // the same, as the plan speaks of them
   // Of the sites' graph seed; empty on the full graph.
@@ -140,6 +151,10 @@ class Job {
   absl::Time grace_until_ = absl::InfinitePast();  // after Resume: no deadline before
   std::string trouble_;                            // that failure, for the status; empty: none
   SiteSet newly_away_;
+  std::optional<SiteSet> touched_;  // none: all
+  // What all sites of a step are told alike, and the key of that step.
+  std::string shared_key_;
+  std::shared_ptr<const wire::WorkItem> shared_item_;
 
   // Rows that are read often.
   std::map<SiteId, wire::SignedDocument> acceptances_;

@@ -159,19 +159,17 @@ absl::Status Job::TakeSumMessage(const SiteId& site, const wire::SumMessage& mes
   SumAnswered answered{
       {static_cast<plan::SumKind>(message.kind), message.round, message.attempt}, message.phase, site, false};
   const StoredSumMessage row{message.phase, site, message.message, message.vectors};
-  {  // Would it be taken? Asked before any work is done for it.
-    ExperimentMachine trial = machine_;
-    const absl::StatusOr<Step> step = trial.Handle(context_->clock->Now(), answered);
-    if (!step.ok() || step->facts.empty()) {
-      // A site whose last reply was lost says it again: fine, if it says the same.
-      CLOISTER_ASSIGN_OR_RETURN(const bool taken, HasSumMessage(*context_->database, stored_.job, answered.sum, row));
-      if (taken) {
-        return absl::OkStatus();
-      }
-      return step.ok() ? absl::FailedPreconditionError(fmt::format("{}: {} has sent something else in this phase",
-                                                                   NameOf(answered.sum), site.value()))
-                       : step.status();
+  // Would it be taken? Asked before any work is done for it.
+  const absl::StatusOr<bool> is_new = machine_.Takes(answered);
+  if (!is_new.ok() || !*is_new) {
+    // A site whose last reply was lost says it again: fine, if it says the same.
+    CLOISTER_ASSIGN_OR_RETURN(const bool taken, HasSumMessage(*context_->database, stored_.job, answered.sum, row));
+    if (taken) {
+      return absl::OkStatus();
     }
+    return is_new.ok() ? absl::FailedPreconditionError(fmt::format("{}: {} has sent something else in this phase",
+                                                                   NameOf(answered.sum), site.value()))
+                       : is_new.status();
   }
   if (const absl::Status opened = OpenSum(); !opened.ok()) {
     return absl::UnavailableError(opened.message());  // the message itself is not judged yet
@@ -185,8 +183,8 @@ absl::Status Job::TakeSumMessage(const SiteId& site, const wire::SumMessage& mes
     return status;
   }
   answered.enough = message.phase == wire::SumPhase::kUnmask && active_->session.CanClose().ok();
-  const absl::Status stored = Commit(answered, [&](storage::Transaction& transaction) {
-    return AppendSumMessage(transaction, stored_.job, answered.sum, row);
+  const absl::Status stored = CommitAnswer(answered, [&](storage::Transaction& transaction) {
+    return AppendSumMessage(transaction, stored_.job, answered.sum, facts_, row);
   });
   if (!stored.ok()) {
     active_.reset();  // it has heard what is not stored: it is made again from what is
@@ -295,15 +293,13 @@ absl::Status Job::StartFinishing(const SumKey& sum) {
   finishing->model_path = context_->folder / ("next-model-" + stored_.job.value());
   finishing->parent = models_.back().digest;
   const std::vector<SiteId> survivors = active_->session.survivors();
-  CLOISTER_ASSIGN_OR_RETURN(const std::vector<StoredSumMessage> messages,
-                            LoadSumMessages(*context_->database, stored_.job, active_->key));
-  for (const StoredSumMessage& message : messages) {
-    if (message.phase != wire::SumPhase::kMask ||
-        !std::binary_search(survivors.begin(), survivors.end(), message.site)) {
+  CLOISTER_ASSIGN_OR_RETURN(const auto vectors, LoadSumVectors(*context_->database, stored_.job, active_->key));
+  for (const auto& [site, digests] : vectors) {
+    if (!std::binary_search(survivors.begin(), survivors.end(), site)) {
       continue;
     }
     finishing->spooled.emplace_back();
-    for (const Digest& vector : message.vectors) {
+    for (const Digest& vector : digests) {
       finishing->spooled.back().push_back(context_->blobs->Path(vector));
     }
   }

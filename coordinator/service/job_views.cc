@@ -40,61 +40,85 @@ std::optional<Job::OpenWork> Job::WorkFor(const SiteId& site) {
     return std::nullopt;
   }
   const SiteWork work = machine_.WorkFor(site);
-  if (std::holds_alternative<OfferWork>(work)) {
-    return OpenWork{key, wire::ExperimentOffer{stored_.job, stored_.plan}};
-  }
-  if (std::holds_alternative<SeedWork>(work)) {
-    wire::GraphSeedTask task{stored_.job, {}};
-    for (const SiteId& participant : machine_.Participants()) {
-      task.acceptances.push_back(acceptances_.at(participant));
-    }
-    return OpenWork{key, std::move(task)};
-  }
-  if (std::holds_alternative<BaselineWork>(work)) {
-    wire::BaselineTask task{stored_.job, {}};
-    for (const SiteId& participant : machine_.Accepted()) {
-      task.acceptances.push_back(acceptances_.at(participant));
-    }
-    return OpenWork{key, std::move(task)};
-  }
-  if (std::holds_alternative<ReleaseWork>(work)) {
-    return manifest_ ? std::optional<OpenWork>({key, wire::ReleaseOffer{stored_.job, *manifest_}}) : std::nullopt;
+  if (const auto* sum = std::get_if<SumWork>(&work)) {
+    MakeItem make = MakeSumStep(site, *sum, key);
+    return make ? std::optional<OpenWork>({key, std::move(make)}) : std::nullopt;
   }
   if (const auto* closed = std::get_if<ClosedWork>(&work)) {
-    return OpenWork{key, wire::ExperimentClosed{stored_.job, closed->phase, closed->reason}};
+    return OpenWork{key, [item = wire::ExperimentClosed{stored_.job, closed->phase, closed->reason}] { return item; }};
   }
-  const SumWork& sum = std::get<SumWork>(work);
+  if (std::holds_alternative<ReleaseWork>(work) && !manifest_) {
+    return std::nullopt;
+  }
+  if (shared_key_ != key) {
+    wire::WorkItem item = wire::ExperimentOffer{stored_.job, stored_.plan};
+    if (std::holds_alternative<SeedWork>(work)) {
+      wire::GraphSeedTask task{stored_.job, {}};
+      for (const SiteId& participant : machine_.Participants()) {
+        task.acceptances.push_back(acceptances_.at(participant));
+      }
+      item = std::move(task);
+    } else if (std::holds_alternative<BaselineWork>(work)) {
+      wire::BaselineTask task{stored_.job, {}};
+      for (const SiteId& participant : machine_.Accepted()) {
+        task.acceptances.push_back(acceptances_.at(participant));
+      }
+      item = std::move(task);
+    } else if (std::holds_alternative<ReleaseWork>(work)) {
+      item = wire::ReleaseOffer{stored_.job, *manifest_};
+    }
+    shared_item_ = std::make_shared<const wire::WorkItem>(std::move(item));
+    shared_key_ = key;
+  }
+  return OpenWork{key, [item = shared_item_] { return *item; }};
+}
+
+// A step of the current sum. Null: it cannot be told now.
+MakeItem Job::MakeSumStep(const SiteId& site, const SumWork& sum, const std::string& key) {
   if (!OpenSum().ok()) {
-    return std::nullopt;  // Settle() meets the same trouble and says so
+    return nullptr;  // Settle() meets the same trouble and says so
   }
-  wire::SumStep step;
-  step.job = stored_.job;
-  step.kind = static_cast<wire::SumKind>(sum.sum.kind);
-  step.round = sum.sum.round;
-  step.attempt = sum.sum.attempt;
-  step.phase = sum.phase;
-  step.deadline_unix_ms = absl::ToUnixMillis(sum.deadline);
-  step.models = active_->models;
-  for (wire::ModelRef& model : step.models) {
+  if (shared_key_ != key) {
+    wire::SumStep step{
+        stored_.job,     static_cast<wire::SumKind>(sum.sum.kind), sum.sum.round, sum.sum.attempt, sum.phase, "",
+        active_->models, absl::ToUnixMillis(sum.deadline)};
+    if (sum.phase == wire::SumPhase::kAdvertise) {
+      if (const secagg::GraphReveals reveals = Reveals(); !reveals.empty()) {
+        step.message = secagg::EncodeGraphReveals(reveals);
+      }
+    } else if (sum.phase != wire::SumPhase::kMask) {
+      const std::vector<Bytes> messages = active_->session.MessagesFor(site);
+      if (messages.empty()) {
+        return nullptr;
+      }
+      step.message = messages.back();
+    }
+    shared_item_ = std::make_shared<const wire::WorkItem>(std::move(step));
+    shared_key_ = key;
+  }
+  std::map<SiteId, Bytes> keys;  // of the baselines, by their origin
+  for (const wire::ModelRef& model : active_->models) {
     if (model.kind == wire::ModelKind::kBaseline) {
-      const std::map<SiteId, Bytes>& keys = baselines_.at(model.origin_site).keys;
-      if (const auto sealed = keys.find(site); sealed != keys.end()) {
-        model.sealed_key = sealed->second;
+      const std::map<SiteId, Bytes>& sealed = baselines_.at(model.origin_site).keys;
+      if (const auto ours = sealed.find(site); ours != sealed.end()) {
+        keys[model.origin_site] = ours->second;
       }
     }
   }
-  if (sum.phase == wire::SumPhase::kAdvertise) {
-    if (const secagg::GraphReveals reveals = Reveals(); !reveals.empty()) {
-      step.message = secagg::EncodeGraphReveals(reveals);
+  // Only the share delivery is another one for each site.
+  std::shared_ptr<ActiveSum> delivering = sum.phase == wire::SumPhase::kMask ? active_ : nullptr;
+  return [item = shared_item_, keys = std::move(keys), delivering = std::move(delivering), site]() -> wire::WorkItem {
+    wire::SumStep step = std::get<wire::SumStep>(*item);
+    for (wire::ModelRef& model : step.models) {
+      if (const auto sealed = keys.find(model.origin_site); sealed != keys.end()) {
+        model.sealed_key = sealed->second;
+      }
     }
-  } else {
-    const std::vector<Bytes> messages = active_->session.MessagesFor(site);
-    if (messages.empty()) {
-      return std::nullopt;
+    if (delivering != nullptr) {
+      step.message = delivering->session.DeliveryFor(site);
     }
-    step.message = messages.back();
-  }
-  return OpenWork{key, std::move(step)};
+    return step;
+  };
 }
 
 wire::ExperimentStatus Job::Status() const {
@@ -138,6 +162,14 @@ std::vector<uint64_t> Job::VectorSizes(const SumKey& sum) const {
 }
 
 JobBlobRights Job::BlobRights() const {
+  SiteSet sites;
+  for (const auto& [site, participant] : machine_.sites()) {
+    sites.insert(sites.end(), site);
+  }
+  return BlobRights(sites);
+}
+
+JobBlobRights Job::BlobRights(const SiteSet& sites) const {
   const State& state = machine_.state();
   JobBlobRights rights;
   auto models = std::make_shared<DigestSet>();
@@ -161,19 +193,19 @@ JobBlobRights Job::BlobRights() const {
   }
   const bool baselines_open = std::holds_alternative<Baselines>(state) || std::holds_alternative<Training>(state);
   const Sum* sum = machine_.sum();
-  for (const auto& [site, participant] : machine_.sites()) {
+  const bool masking = sum != nullptr && sum->phase == wire::SumPhase::kMask && !sum->closing;
+  const std::vector<uint64_t> masked_sizes = masking ? VectorSizes(sum->key) : std::vector<uint64_t>();
+  for (const SiteId& site : sites) {
     if (!machine_.IsParticipant(site)) {
       continue;
     }
     SiteBlobRights& at_site = rights.sites[site];
     at_site.readable = readable;
-    if (baselines_open && !participant.baseline_done && !models_.empty()) {
+    if (baselines_open && !machine_.sites().at(site).baseline_done && !models_.empty()) {
       at_site.baseline_bytes = models_.front().size_bytes + kSealingBytes;
     }
-    const bool masks = sum != nullptr && sum->phase == wire::SumPhase::kMask && !sum->closing &&
-                       sum->expected.count(site) > 0 && sum->answered.count(site) == 0;
-    if (masks) {
-      at_site.masked_sizes = VectorSizes(sum->key);
+    if (masking && sum->expected.count(site) > 0 && sum->answered.count(site) == 0) {
+      at_site.masked_sizes = masked_sizes;
     }
   }
   return rights;
@@ -195,9 +227,11 @@ void Job::AddReferences(DigestSet& digests) const {
     digests.insert(baseline.blob);
   }
   if (const Sum* sum = machine_.sum()) {
-    const auto messages = LoadSumMessages(*context_->database, stored_.job, sum->key);
-    for (const StoredSumMessage& message : messages.ok() ? *messages : std::vector<StoredSumMessage>()) {
-      digests.insert(message.vectors.begin(), message.vectors.end());
+    const auto vectors = LoadSumVectors(*context_->database, stored_.job, sum->key);
+    if (vectors.ok()) {
+      for (const auto& [site, of_site] : *vectors) {
+        digests.insert(of_site.begin(), of_site.end());
+      }
     }
   }
 }

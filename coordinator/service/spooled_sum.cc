@@ -19,21 +19,23 @@ namespace {
 
 constexpr uint64_t kBlockBytes = uint64_t{1} << 20;
 
-struct Block {
-  size_t vector;
-  uint64_t first;  // element
-  uint64_t count;
-};
-
-std::vector<Block> BlocksOf(const std::vector<secagg::VectorSpec>& vectors) {
-  std::vector<Block> blocks;
-  for (size_t i = 0; i < vectors.size(); ++i) {
-    const uint64_t most = kBlockBytes / secagg::ElementBytes(vectors[i].ring_bits);
-    for (uint64_t first = 0; first < vectors[i].length; first += most) {
-      blocks.push_back({i, first, std::min(most, vectors[i].length - first)});
-    }
+// `shard` in pieces of a block.
+std::vector<Shard> BlocksOf(const Shard& shard, int ring_bits) {
+  const uint64_t most = kBlockBytes / secagg::ElementBytes(ring_bits);
+  std::vector<Shard> blocks;
+  for (uint64_t done = 0; done < shard.count; done += most) {
+    blocks.push_back({shard.vector, shard.first + done, std::min(most, shard.count - done)});
   }
   return blocks;
+}
+
+absl::StatusOr<Descriptor> OpenSpooled(const std::filesystem::path& path) {
+  Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.valid()) {
+    return file;
+  }
+  const std::string what = "cannot open " + path.string();
+  return errno == ENOENT ? absl::DataLossError(what) : absl::UnavailableError(what);
 }
 
 absl::Status ReadAt(const Descriptor& file, const std::filesystem::path& path, uint64_t offset, char* to,
@@ -54,65 +56,68 @@ absl::Status ReadAt(const Descriptor& file, const std::filesystem::path& path, u
   return absl::OkStatus();
 }
 
-// One survivor's open vectors.
-using OpenFiles = std::vector<Descriptor>;
-
 // T holds elements of the vector.
 template <typename T>
-absl::Status SumUpBlock(const Block& block, int ring_bits,
-                        const std::vector<std::vector<std::filesystem::path>>& spooled,
-                        const std::vector<OpenFiles>& files, const secagg::Unmasker& unmasker,
-                        const plan::SumResultWriter& writer) {
+absl::Status SumUpBlock(const Shard& block, int ring_bits, const SpooledVectors& spooled,
+                        const secagg::Unmasker& unmasker, const PutElements& put) {
   const uint64_t width = secagg::ElementBytes(ring_bits);
   std::vector<T> total(block.count);
   Bytes packed(block.count * width, '\0');
-  for (size_t site = 0; site < files.size(); ++site) {
-    CLOISTER_RETURN_IF_ERROR(ReadAt(files[site][block.vector], spooled[site][block.vector], block.first * width,
-                                    packed.data(), packed.size()));
+  for (const std::vector<std::filesystem::path>& survivor : spooled) {
+    const std::filesystem::path& path = survivor[block.vector];
+    CLOISTER_ASSIGN_OR_RETURN(const Descriptor file, OpenSpooled(path));
+    CLOISTER_RETURN_IF_ERROR(ReadAt(file, path, block.first * width, packed.data(), packed.size()));
     secagg::AddPacked(packed.data(), ring_bits, absl::MakeSpan(total));
   }
   CLOISTER_RETURN_IF_ERROR(unmasker.Apply(block.vector, block.first, absl::MakeSpan(total)));
   secagg::Pack(absl::MakeConstSpan(total), ring_bits, packed.data());
-  return writer.Write(block.vector, block.first, packed);
+  return put(block.vector, block.first, packed);
 }
 
 }  // namespace
 
-absl::Status SumUp(const std::vector<std::vector<std::filesystem::path>>& spooled, const secagg::Unmasker& unmasker,
-                   const plan::SumResultHeader& header, const std::filesystem::path& result, int threads) {
-  std::vector<OpenFiles> files(spooled.size());
-  for (size_t site = 0; site < spooled.size(); ++site) {
-    if (spooled[site].size() != header.vectors.size()) {
+absl::Status SumUpShard(const Shard& shard, int ring_bits, const SpooledVectors& spooled,
+                        const secagg::Unmasker& unmasker, const PutElements& put) {
+  for (const Shard& block : BlocksOf(shard, ring_bits)) {
+    CLOISTER_RETURN_IF_ERROR(secagg::HeldBits(ring_bits) == 64
+                                 ? SumUpBlock<uint64_t>(block, ring_bits, spooled, unmasker, put)
+                                 : SumUpBlock<uint32_t>(block, ring_bits, spooled, unmasker, put));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SumUp(const SpooledVectors& spooled, const secagg::Unmasker& unmasker, const plan::SumResultHeader& header,
+                   const std::filesystem::path& result, int threads) {
+  for (const std::vector<std::filesystem::path>& survivor : spooled) {
+    if (survivor.size() != header.vectors.size()) {
       return absl::InternalError("a survivor with other vectors than the sum's");
-    }
-    for (const std::filesystem::path& path : spooled[site]) {
-      files[site].emplace_back(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-      if (!files[site].back().valid()) {
-        const std::string what = "cannot open " + path.string();
-        return errno == ENOENT ? absl::DataLossError(what) : absl::UnavailableError(what);
-      }
     }
   }
   CLOISTER_ASSIGN_OR_RETURN(const plan::SumResultWriter writer, plan::SumResultWriter::Create(result, header));
-  const std::vector<Block> blocks = BlocksOf(header.vectors);
+  const PutElements put = [&writer](size_t vector, uint64_t first, ByteView elements) {
+    return writer.Write(vector, first, elements);
+  };
+  std::vector<Shard> shards;
+  for (size_t i = 0; i < header.vectors.size(); ++i) {
+    const std::vector<Shard> blocks = BlocksOf({i, 0, header.vectors[i].length}, header.vectors[i].ring_bits);
+    shards.insert(shards.end(), blocks.begin(), blocks.end());
+  }
   std::atomic<size_t> next{0};
   std::mutex mutex;
   absl::Status status;
   const auto work = [&] {
-    for (size_t i = next++; i < blocks.size(); i = next++) {
-      const int ring_bits = header.vectors[blocks[i].vector].ring_bits;
-      const absl::Status done = secagg::HeldBits(ring_bits) == 64
-                                    ? SumUpBlock<uint64_t>(blocks[i], ring_bits, spooled, files, unmasker, writer)
-                                    : SumUpBlock<uint32_t>(blocks[i], ring_bits, spooled, files, unmasker, writer);
+    for (size_t i = next++; i < shards.size(); i = next++) {
+      const int ring_bits = header.vectors[shards[i].vector].ring_bits;
+      const absl::Status done = SumUpShard(shards[i], ring_bits, spooled, unmasker, put);
       if (!done.ok()) {
-        next = blocks.size();
+        next = shards.size();
         std::lock_guard lock(mutex);
         status.Update(done);
       }
     }
   };
   std::vector<std::thread> helpers;
-  for (int i = 1; i < std::min(threads, static_cast<int>(blocks.size())); ++i) {
+  for (size_t i = 1; i < std::min(static_cast<size_t>(threads), shards.size()); ++i) {
     helpers.emplace_back(work);
   }
   work();

@@ -7,7 +7,21 @@
 
 namespace cloister::coordinator {
 
-WorkBoard::WorkBoard() : nothing_(std::make_shared<wire::Work>(wire::Work{WorkVersion({}), {}})) {}
+namespace {
+
+constexpr int kSenders = 2;  // what is sent is made on these threads, not on the owner's
+
+}  // namespace
+
+wire::Work Make(const BoardWork& work) {
+  wire::Work made{work.version, {}};
+  for (const MakeItem& make : work.items) {
+    made.items.push_back(make());
+  }
+  return made;
+}
+
+WorkBoard::WorkBoard() : nothing_(std::make_shared<BoardWork>(BoardWork{WorkVersion({}), {}})), senders_(kSenders) {}
 
 void WorkBoard::Publish(const SiteId& site, WorkPointer work) {
   Calls woken;
@@ -20,9 +34,7 @@ void WorkBoard::Publish(const SiteId& site, WorkPointer work) {
     current = std::move(work);
     woken.swap(waiting_[site]);
   }
-  for (const auto& call : woken) {  // not under the lock: the answer reads Current()
-    call->Wake();
-  }
+  Answer(std::move(woken));
 }
 
 WorkPointer WorkBoard::Current(const SiteId& site) const {
@@ -45,7 +57,46 @@ void WorkBoard::Wait(const SiteId& site, uint64_t known, std::shared_ptr<transpo
       return;
     }
   }
-  call->Wake();
+  Answer({std::move(call)});
+}
+
+void WorkBoard::Answer(Calls calls) {
+  const size_t count = calls.size();
+  {
+    std::lock_guard lock(mutex_);
+    ready_.insert(ready_.end(), calls.begin(), calls.end());
+  }
+  for (size_t i = 0; i < count; ++i) {
+    senders_.Post([this] { AnswerNext(); });
+  }
+}
+
+void WorkBoard::AnswerNext() {
+  for (bool sending = false; !sending;) {
+    std::shared_ptr<transport::LateAnswer> call;
+    {
+      std::lock_guard lock(mutex_);
+      if (ready_.empty() || leaving_ >= kAnswersAtOnce) {
+        return;  // as many answers are leaving, and each of them calls Sent()
+      }
+      call = std::move(ready_.front());
+      ready_.pop_front();
+      ++leaving_;
+    }
+    sending = call->Wake([this] { Sent(); });  // not under the lock: the answer reads Current()
+    if (!sending) {
+      std::lock_guard lock(mutex_);
+      --leaving_;
+    }
+  }
+}
+
+void WorkBoard::Sent() {
+  {
+    std::lock_guard lock(mutex_);
+    --leaving_;
+  }
+  senders_.Post([this] { AnswerNext(); });
 }
 
 bool WorkBoard::IsWaiting(const SiteId& site) const {
@@ -64,6 +115,8 @@ void WorkBoard::Close() {
       woken.insert(woken.end(), calls.begin(), calls.end());
     }
     waiting_.clear();
+    woken.insert(woken.end(), ready_.begin(), ready_.end());
+    ready_.clear();
   }
   for (const auto& call : woken) {
     call->Wake();

@@ -28,16 +28,14 @@ absl::StatusOr<std::vector<Digest>> SplitDigests(const Bytes& bytes) {
 
 }  // namespace
 
-absl::Status AppendSumMessage(storage::Transaction& transaction, const JobId& job, const SumKey& sum,
+absl::Status AppendSumMessage(storage::Transaction& transaction, const JobId& job, const SumKey& sum, uint64_t sequence,
                               const StoredSumMessage& message) {
-  const int kind = static_cast<int>(sum.kind);
   return transaction
       .Execute(
           "INSERT INTO sum_messages (job, kind, round, attempt, phase, site, sequence, message, vectors) VALUES "
-          "(?, ?, ?, ?, ?, ?, (SELECT COUNT(*) FROM sum_messages WHERE job = ? AND kind = ? AND round = ? AND "
-          "attempt = ?), ?, ?)",
-          {job.value(), kind, sum.round, sum.attempt, static_cast<int>(message.phase), message.site.value(),
-           job.value(), kind, sum.round, sum.attempt, Blob{message.message}, Blob{JoinDigests(message.vectors)}})
+          "(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+          {job.value(), static_cast<int>(sum.kind), sum.round, sum.attempt, static_cast<int>(message.phase),
+           message.site.value(), sequence, Blob{message.message}, Blob{JoinDigests(message.vectors)}})
       .status();
 }
 
@@ -65,6 +63,23 @@ absl::StatusOr<std::vector<StoredSumMessage>> LoadSumMessages(storage::Database&
     messages.push_back(std::move(message));
   }
   return messages;
+}
+
+absl::StatusOr<std::map<SiteId, std::vector<Digest>>> LoadSumVectors(storage::Database& database, const JobId& job,
+                                                                     const SumKey& sum) {
+  CLOISTER_ASSIGN_OR_RETURN(const std::vector<Row> rows,
+                            database.Query("SELECT site, vectors FROM sum_messages WHERE job = ? AND kind = ? AND "
+                                           "round = ? AND attempt = ? AND phase = ?",
+                                           {job.value(), static_cast<int>(sum.kind), sum.round, sum.attempt,
+                                            static_cast<int>(wire::SumPhase::kMask)}));
+  std::map<SiteId, std::vector<Digest>> by_site;
+  for (const Row& row : rows) {
+    CLOISTER_ASSIGN_OR_RETURN(const std::string text, row.Text(0));
+    CLOISTER_ASSIGN_OR_RETURN(SiteId site, SiteId::Parse(text));
+    CLOISTER_ASSIGN_OR_RETURN(const Bytes vectors, row.Blob(1));
+    CLOISTER_ASSIGN_OR_RETURN(by_site[std::move(site)], SplitDigests(vectors));
+  }
+  return by_site;
 }
 
 absl::StatusOr<bool> HasSumMessage(storage::Database& database, const JobId& job, const SumKey& sum,

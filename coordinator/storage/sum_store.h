@@ -3,6 +3,7 @@
 // What sites sent in a secure sum, in the order it was taken, so that a restarted coordinator rebuilds the same
 // session; and the totals. The masked vectors themselves are blobs, named by digest. Codes: see experiment_store.h.
 
+#include <map>
 #include <vector>
 
 #include "coordinator/rounds/events.h"
@@ -17,11 +18,15 @@ struct StoredSumMessage {
   std::vector<Digest> vectors;  // kMask only
 };
 
-// ALREADY_EXISTS: this site has sent one of this phase.
-absl::Status AppendSumMessage(storage::Transaction& transaction, const JobId& job, const SumKey& sum,
+// `sequence` rises with every message of a sum. ALREADY_EXISTS: this site has sent one of this phase.
+absl::Status AppendSumMessage(storage::Transaction& transaction, const JobId& job, const SumKey& sum, uint64_t sequence,
                               const StoredSumMessage& message);
 absl::StatusOr<std::vector<StoredSumMessage>> LoadSumMessages(storage::Database& database, const JobId& job,
                                                               const SumKey& sum);
+
+// Only which masked vectors each site has sent, by site: of a thousand sites the messages are large.
+absl::StatusOr<std::map<SiteId, std::vector<Digest>>> LoadSumVectors(storage::Database& database, const JobId& job,
+                                                                     const SumKey& sum);
 
 // Was exactly this message taken?
 absl::StatusOr<bool> HasSumMessage(storage::Database& database, const JobId& job, const SumKey& sum,

@@ -172,6 +172,11 @@ std::vector<Bytes> ServerSession::MessagesFor(const SiteId& site) const {
   return messages;
 }
 
+Bytes ServerSession::DeliveryFor(const SiteId& site) const {
+  const std::optional<size_t> index = core_->roster.has_value() ? core_->roster->IndexOf(site) : std::nullopt;
+  return index.has_value() && Contains(core_->sharers, *index) ? core_->DeliveryFor(*index) : Bytes();
+}
+
 std::vector<SiteId> ServerSession::roster() const {
   std::vector<SiteId> sites;
   if (!core_->roster.has_value()) return sites;

@@ -74,6 +74,9 @@ class ServerSession {
   // Everything published for `site` so far, oldest first: what a site that comes back has to hear. Empty for strangers
   // and for sites left out at the first close.
   std::vector<Bytes> MessagesFor(const SiteId& site) const;
+  // The ShareDelivery of a member of U2, from kMaskedInput on; empty for anybody else. Unlike everything else here it
+  // may be asked for by several threads while the session goes on: what was shared no longer changes.
+  Bytes DeliveryFor(const SiteId& site) const;
 
   std::vector<SiteId> roster() const;     // from kShare on
   std::vector<SiteId> sharers() const;    // U2, from kMaskedInput on

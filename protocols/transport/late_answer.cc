@@ -16,22 +16,27 @@ struct LateAnswer::State {
   grpc::ServerUnaryReactor* reactor =
       nullptr;  // lives until its OnDone, which comes after whoever took this has finished it
   grpc::Alarm alarm;
+  std::function<void()> on_sent;
 
-  bool Take(Fill* fill_out) {
+  bool Take(Fill* fill_out, std::function<void()> sent = nullptr) {
     std::lock_guard lock(mutex);
     if (taken) {
       return false;
     }
     taken = true;
+    on_sent = std::move(sent);
     *fill_out = std::move(fill);
     fill = nullptr;
     return true;
   }
 
-  void Wake() {
-    if (Fill taken_fill; Take(&taken_fill)) {
+  bool Wake(std::function<void()> sent) {
+    Fill taken_fill;
+    const bool took = Take(&taken_fill, std::move(sent));
+    if (took) {
       reactor->Finish(ToGrpc(taken_fill()));
     }
+    return took;
   }
 
   void Fail(const absl::Status& status) {
@@ -50,7 +55,15 @@ class Reactor final : public grpc::ServerUnaryReactor {
   void OnCancel() override { state_->Fail(absl::CancelledError("the caller has gone")); }
   void OnDone() override {
     state_->alarm.Cancel();
+    std::function<void()> on_sent;
+    {
+      std::lock_guard lock(state_->mutex);
+      on_sent.swap(state_->on_sent);
+    }
     delete this;
+    if (on_sent) {
+      on_sent();
+    }
   }
 
  private:
@@ -66,13 +79,13 @@ std::shared_ptr<LateAnswer> LateAnswer::Start(grpc::CallbackServerContext*, absl
   // The alarm keeps its callback after the call, and the state keeps the alarm: the callback lets go of the state.
   state->alarm.Set(absl::ToChronoTime(absl::Now() + wait), [kept = state](bool) mutable {
     const std::shared_ptr<State> state = std::move(kept);
-    state->Wake();
+    state->Wake(nullptr);
   });
   return std::make_shared<LateAnswer>(state);
 }
 
-void LateAnswer::Wake() {
-  state_->Wake();
+bool LateAnswer::Wake(std::function<void()> on_sent) {
+  return state_->Wake(std::move(on_sent));
 }
 
 void LateAnswer::Fail(const absl::Status& status) {

@@ -28,8 +28,9 @@ class LateAnswer {
 
   static std::shared_ptr<LateAnswer> Start(grpc::CallbackServerContext* context, absl::Duration wait, Fill fill);
 
-  // Answers now, unless answered already. Do not call under a lock that `fill` takes.
-  void Wake();
+  // Answers now, unless answered already (false). `on_sent` runs once the answer has left or its caller has gone, on
+  // one of gRPC's threads; never when this returned false. Do not call under a lock that `fill` or `on_sent` takes.
+  bool Wake(std::function<void()> on_sent = nullptr);
   // Answers with an error now, unless answered already.
   void Fail(const absl::Status& status);
   // Answered, or the caller has gone: forget it.

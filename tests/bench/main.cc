@@ -3,6 +3,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "tests/bench/federation_bench.h"
+#include "tests/bench/large_bench.h"
 #include "tests/bench/round_bench.h"
 #include "tests/bench/secagg_bench.h"
 
@@ -11,7 +13,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer(
       "Examples:\n  cloister-bench secagg\n  cloister-bench secagg --parameters 1e7 --repetitions 3\n  cloister-bench "
-      "round --sites 4 --parameters 1e3");
+      "round --sites 4 --parameters 1e3\n  cloister-bench federation --sites 60 --parameters 1e5 --dropouts 0.1");
 
   cloister::bench::SecaggOptions secagg;
   double parameters = static_cast<double>(secagg.parameters);
@@ -33,7 +35,41 @@ int main(int argc, char** argv) {
   rounds->add_option("--rounds", round.rounds, "The first one is not counted")
       ->check(CLI::Range(2, 100))
       ->capture_default_str();
+  cloister::bench::FederationOptions federation;
+  double federation_parameters = static_cast<double>(federation.parameters);
+  CLI::App* federations = app.add_subcommand(
+      "federation", "One coordinator and hundreds of light sites: time by phase, memory, totals against plain sums");
+  federations->add_option("--sites", federation.sites, "Light sites")
+      ->check(CLI::Range(3, 4096))
+      ->capture_default_str();
+  federations->add_option("--parameters", federation_parameters, "Of the model")
+      ->check(CLI::Range(1.0, 2e9))
+      ->capture_default_str();
+  federations->add_option("--dropouts", federation.dropouts, "Share of the sites that is lost in each round")
+      ->check(CLI::Range(0.0, 0.3))
+      ->capture_default_str();
+  federations->add_option("--rounds", federation.rounds, "The last one is shown by phase")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
+  federations->add_option("--threads", federation.threads, "Of all light sites together")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  cloister::bench::LargeOptions large;
+  double large_parameters = static_cast<double>(large.parameters);
+  CLI::App* larges = app.add_subcommand(
+      "large", "A secure sum of three sites past 2^32 bytes, and a blob of 4 GiB; needs 16 bytes of disk a parameter");
+  larges->add_option("--parameters", large_parameters, "Of the model")
+      ->check(CLI::Range(1.0, 1.7e10))
+      ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
+  if (larges->parsed()) {
+    large.parameters = static_cast<uint64_t>(large_parameters);
+    return cloister::bench::RunLarge(large);
+  }
+  if (federations->parsed()) {
+    federation.parameters = static_cast<uint64_t>(federation_parameters);
+    return cloister::bench::RunFederation(federation);
+  }
   if (rounds->parsed()) {
     round.parameters = static_cast<uint64_t>(round_parameters);
     return cloister::bench::RunRounds(round);

@@ -5,6 +5,7 @@
 #include <grpcpp/create_channel.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 #include <vector>
@@ -89,8 +90,11 @@ absl::StatusOr<TransferCost> MeasureTransfers(const std::filesystem::path& coord
   const auto start = std::chrono::steady_clock::now();
   std::vector<absl::Status> statuses(channels.size());
   std::vector<std::thread> threads;
-  for (size_t i = 0; i < channels.size(); ++i) {
-    threads.emplace_back([&, i] { statuses[i] = SendAndFetch(channels[i], bytes); });
+  const size_t at_once = std::min<size_t>(channels.size(), 64);
+  for (size_t first = 0; first < at_once; ++first) {
+    threads.emplace_back([&, first] {
+      for (size_t i = first; i < channels.size(); i += at_once) statuses[i] = SendAndFetch(channels[i], bytes);
+    });
   }
   for (std::thread& thread : threads) thread.join();
   const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;

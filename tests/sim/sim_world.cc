@@ -144,8 +144,11 @@ bool World::Visit(SimSite& site) {
   }
   job_->Heard(site.id());
   const std::optional<Job::OpenWork> work = job_->WorkFor(site.id());
-  if (!work || refused_[site.id()] == work->key || std::holds_alternative<wire::ExperimentClosed>(work->item) ||
-      IsLost(site, work->item)) {
+  if (!work || refused_[site.id()] == work->key) {
+    return false;
+  }
+  const wire::WorkItem item = work->make();
+  if (std::holds_alternative<wire::ExperimentClosed>(item) || IsLost(site, item)) {
     return false;
   }
   if (Chance(options_.site_goes_away)) {
@@ -155,11 +158,11 @@ bool World::Visit(SimSite& site) {
   if (Chance(options_.site_restarts)) {
     site.Restart();
   }
-  const absl::StatusOr<std::vector<wire::SiteMessage>> answers = site.Work(work->item, *blobs_);
+  const absl::StatusOr<std::vector<wire::SiteMessage>> answers = site.Work(item, *blobs_);
   if (!answers.ok()) {
     refused_[site.id()] = work->key;
     Log()->info("{}: {}", site.id().value(), std::string(answers.status().message()));
-    if (const auto* step = std::get_if<wire::SumStep>(&work->item)) {
+    if (const auto* step = std::get_if<wire::SumStep>(&item)) {
       const wire::SiteFailure failure{step->job, step->kind, step->round, step->attempt,
                                       wire::FailureReason::kProtocolViolation};
       EXPECT_TRUE(job_->TakeFailure(site.id(), failure).ok());

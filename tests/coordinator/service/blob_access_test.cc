@@ -49,6 +49,21 @@ TEST_F(BlobAccessTest, NobodyFillsTheDiskWithVectors) {
   EXPECT_EQ(Put("a", crypto::Role::kSite, wire::BlobPurpose::kMaskedVector, 400, "3"), absl::StatusCode::kOk);
 }
 
+TEST_F(BlobAccessTest, AnUpdateIsAboutTheSitesItNamesAlone) {
+  JobBlobRights rights;
+  rights.models = std::make_shared<DigestSet>();
+  rights.sites[*SiteId::Parse("a")] = {rights.models, {}, 500};
+  access_.Update(job_, {*SiteId::Parse("a"), *SiteId::Parse("c")}, rights);
+  EXPECT_EQ(Put("a", crypto::Role::kSite, wire::BlobPurpose::kMaskedVector, 400), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(Put("a", crypto::Role::kSite, wire::BlobPurpose::kSealedBaseline, 500), absl::StatusCode::kOk);
+  EXPECT_EQ(Put("b", crypto::Role::kSite, wire::BlobPurpose::kSealedBaseline, 500), absl::StatusCode::kOk);
+  EXPECT_FALSE(access_.MayGet(Peer("a", crypto::Role::kSite), model_).ok());
+  EXPECT_FALSE(access_.MayGet(Peer("li", crypto::Role::kOperator), model_).ok());
+  access_.Update(job_, {*SiteId::Parse("b")}, {});
+  EXPECT_EQ(Put("b", crypto::Role::kSite, wire::BlobPurpose::kSealedBaseline, 500),
+            absl::StatusCode::kPermissionDenied);
+}
+
 TEST_F(BlobAccessTest, ABaselineIsSentOnceItIsAskedFor) {
   EXPECT_EQ(Put("b", crypto::Role::kSite, wire::BlobPurpose::kSealedBaseline, 500), absl::StatusCode::kOk);
   EXPECT_EQ(Put("b", crypto::Role::kSite, wire::BlobPurpose::kSealedBaseline, 501), absl::StatusCode::kInvalidArgument);

@@ -195,6 +195,37 @@ TEST_F(CoordinatorTest, RestartsAtAnyMomentAndMakesTheSameModel) {
   EXPECT_EQ(status->model->hex(), undisturbed.hex());
 }
 
+TEST_F(CoordinatorTest, EveryWaitingPollIsAnsweredThoughOnlyAFewAnswersLeaveAtOnce) {
+  StartCoordinator();
+  const auto channel =
+      Dial(identities_.Make("site-01", crypto::Role::kSite), crypto::Role::kSite, coordinator_->port(), &clock_);
+  struct Poll {
+    grpc::ClientContext context;
+    wire::v1::PullWorkReply reply;
+    grpc::Status status;
+    std::unique_ptr<grpc::ClientAsyncResponseReader<wire::v1::PullWorkReply>> reader;
+  };
+  std::vector<Poll> polls(3 * WorkBoard::kAnswersAtOnce);
+  grpc::CompletionQueue queue;
+  const auto stub = wire::v1::Federation::NewStub(channel->Dial().value());
+  for (Poll& poll : polls) {
+    const wire::v1::PullWorkRequest request = wire::Encode(wire::PullRequest{WorkVersion({}), 60'000, "test-1"});
+    poll.reader = stub->AsyncPullWork(&poll.context, request, &queue);
+    poll.reader->Finish(&poll.reply, &poll.status, &poll);
+  }
+  const auto job = Submit();
+  ASSERT_TRUE(job.ok()) << job.status();
+  for (size_t i = 0; i < polls.size(); ++i) {
+    void* tag = nullptr;
+    bool ok = false;
+    ASSERT_TRUE(queue.Next(&tag, &ok));
+    const Poll& poll = *static_cast<Poll*>(tag);
+    EXPECT_TRUE(poll.status.ok()) << poll.status.error_message();
+    ASSERT_EQ(poll.reply.items_size(), 1);
+    EXPECT_EQ(poll.reply.items(0).offer().job_id(), *job);
+  }
+}
+
 TEST_F(CoordinatorTest, RolesAreKeptApart) {
   StartCoordinator();
   const auto site_certificates = identities_.Make("site-01", crypto::Role::kSite);
@@ -274,6 +305,19 @@ TEST_F(CoordinatorTest, TheSamePlanIsSubmittedOnceAndCanBeAborted) {
   EXPECT_EQ(reply.message(), "a test (li)");
   EXPECT_EQ(*Submit(), *first + "-2");
   EXPECT_EQ(Get("no-such-job").status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(CoordinatorTest, SaysWhatASumTakesOfTheDisk) {
+  StartCoordinator();
+  const auto job = Submit();
+  ASSERT_TRUE(job.ok()) << job.status();
+  grpc::ClientContext context;
+  wire::v1::AbortExperimentRequest request;
+  request.set_job_id(*job);
+  wire::v1::ExperimentStatus reply;
+  ASSERT_TRUE(
+      wire::v1::Operation::NewStub(operator_channel_->Dial().value())->AbortExperiment(&context, request, &reply).ok());
+  EXPECT_THAT(Watch(*job), ::testing::Contains(HasSubstr("a sum over 4 sites takes up to 0.0 GB of disk")));
 }
 
 TEST_F(CoordinatorTest, TheAuditLogIsWhole) {

@@ -142,6 +142,9 @@ absl::Status RemoteSite::Work(const wire::WorkItem& item, transport::BlobClient&
     CLOISTER_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> dialled, channel.Dial());
     CLOISTER_RETURN_IF_ERROR(
         channel.Explain(wire::v1::Federation::NewStub(dialled)->Submit(&context, wire::Encode(message), &reply)));
+    if (const auto* sum = std::get_if<wire::SumMessage>(&message); sum != nullptr && on_sum_message) {
+      on_sum_message(*sum);
+    }
   }
   return absl::OkStatus();
 }

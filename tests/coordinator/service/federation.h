@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -56,6 +57,9 @@ class RemoteSite {
   void Join();
   const SiteId& id() const { return site_.id(); }
   std::atomic<int> polls{0};
+  // Optional, set before Start(): called after each message of a sum that the coordinator has taken, on the site's
+  // thread.
+  std::function<void(const wire::SumMessage&)> on_sum_message;
 
  private:
   void Run(int port);

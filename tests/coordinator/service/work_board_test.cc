@@ -25,10 +25,15 @@ TEST(WorkBoardTest, TheLastPublishedWorkCounts) {
   WorkBoard board;
   const SiteId site = *SiteId::Parse("a");
   for (const char* key : {"offer", "baseline"}) {
-    auto work = std::make_shared<wire::Work>();
+    auto work = std::make_shared<BoardWork>();
     work->version = WorkVersion({key});
+    work->items.push_back([key] { return wire::ExperimentClosed{{}, "closed", key}; });
     board.Publish(site, work);
     EXPECT_EQ(board.Current(site), work);
+    const wire::Work made = Make(*board.Current(site));
+    EXPECT_EQ(made.version, work->version);
+    ASSERT_EQ(made.items.size(), 1);
+    EXPECT_EQ(std::get<wire::ExperimentClosed>(made.items[0]).reason, key);
   }
   EXPECT_TRUE(board.Current(*SiteId::Parse("b"))->items.empty());
   EXPECT_FALSE(board.IsWaiting(site));

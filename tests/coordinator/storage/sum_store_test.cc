@@ -21,10 +21,10 @@ TEST_F(SumStoreTest, MessagesComeBackInTheOrderTheyWereTaken) {
       {wire::SumPhase::kAdvertise, Site("b"), Bytes("\0advert b", 9), {}},
       {wire::SumPhase::kAdvertise, Site("a"), "advert a", {}},
       {wire::SumPhase::kMask, Site("b"), "commit b", {crypto::Sha256("1"), crypto::Sha256("2")}}};
-  for (const StoredSumMessage& message : messages) {
-    Write([&](storage::Transaction& t) { return AppendSumMessage(t, job_, sum, message); });
+  for (size_t i = 0; i < messages.size(); ++i) {
+    Write([&](storage::Transaction& t) { return AppendSumMessage(t, job_, sum, 7 * i, messages[i]); });
   }
-  EXPECT_EQ(Try([&](storage::Transaction& t) { return AppendSumMessage(t, job_, sum, messages[1]); }).code(),
+  EXPECT_EQ(Try([&](storage::Transaction& t) { return AppendSumMessage(t, job_, sum, 99, messages[1]); }).code(),
             absl::StatusCode::kAlreadyExists);
   const auto loaded = LoadSumMessages(*database_, job_, sum);
   ASSERT_TRUE(loaded.ok()) << loaded.status();
@@ -35,6 +35,10 @@ TEST_F(SumStoreTest, MessagesComeBackInTheOrderTheyWereTaken) {
     EXPECT_EQ((*loaded)[i].vectors, messages[i].vectors);
   }
   EXPECT_TRUE(LoadSumMessages(*database_, job_, {plan::SumKind::kTrain, 2, 0})->empty());
+  const auto vectors = LoadSumVectors(*database_, job_, sum);
+  ASSERT_TRUE(vectors.ok()) << vectors.status();
+  ASSERT_EQ(vectors->size(), 1) << "of the masked input alone";
+  EXPECT_EQ(vectors->at(Site("b")), messages[2].vectors);
   EXPECT_TRUE(*HasSumMessage(*database_, job_, sum, messages[2]));
   StoredSumMessage other = messages[2];
   other.vectors.pop_back();

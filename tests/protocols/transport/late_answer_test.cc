@@ -94,6 +94,28 @@ TEST_F(LateAnswerTest, AnswersWhenWoken) {
   EXPECT_TRUE(call->done());
 }
 
+TEST_F(LateAnswerTest, SaysOnceWhenTheAnswerHasLeft) {
+  Serve(absl::Minutes(5));
+  std::atomic<int> sent{0};
+  for (const bool leaves_first : {false, true}) {
+    grpc::ClientContext context;
+    v1::PullWorkReply reply;
+    std::thread caller([&] { Call(&context, &reply); });
+    const auto call = service_->WaitForCall(leaves_first ? 1 : 0);
+    if (leaves_first) {
+      context.TryCancel();
+      while (!call->done()) {
+        std::this_thread::yield();
+      }
+    }
+    EXPECT_EQ(call->Wake([&] { ++sent; }), !leaves_first);
+    EXPECT_FALSE(call->Wake([&] { sent += 100; }));
+    caller.join();
+  }
+  server_->Stop(absl::ZeroDuration());  // waits for what still runs
+  EXPECT_EQ(sent, 1);
+}
+
 TEST_F(LateAnswerTest, AnswersAtTheEndOfTheWait) {
   Serve(absl::Milliseconds(20));
   grpc::ClientContext context;
