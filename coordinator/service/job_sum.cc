@@ -157,9 +157,11 @@ absl::Status Job::TakeSumMessage(const SiteId& site, const wire::SumMessage& mes
     return status;
   }
   answered.enough = message.phase == wire::SumPhase::kUnmask && active_->session.CanClose().ok();
-  const absl::Status stored = Commit(answered, [&](storage::Transaction& transaction) {
-    return AppendSumMessage(transaction, stored_.job, answered.sum, row);
-  });
+  // On the disk when the phase closes: nothing follows from it before, and until then its site would say it again.
+  const absl::Status stored = Commit(
+      answered,
+      [&](storage::Transaction& transaction) { return AppendSumMessage(transaction, stored_.job, answered.sum, row); },
+      storage::Durable::kWithNext);
   if (!stored.ok()) {
     active_.reset();  // it has heard what is not stored: it is made again from what is
     return stored;
@@ -283,16 +285,15 @@ absl::Status Job::StartFinishing(const SumKey& sum) {
     return absl::DataLossError("the masked vectors of the survivors are not all there");
   }
   finishing_ = finishing;
-  const auto work = [finishing, context = context_, experiment = experiment_] {
+  InBackground([finishing, context = context_, experiment = experiment_] {
     finishing->status = finishing->Run(*context, experiment);
     finishing->done = true;
-  };
-  if (context_->in_background) {
-    context_->in_background(work);
-  } else {
-    work();
-  }
+  });
   return absl::OkStatus();
+}
+
+void Job::InBackground(std::function<void()> work) const {
+  context_->in_background ? context_->in_background(std::move(work)) : work();
 }
 
 bool Job::IsFinishing() const {
@@ -358,23 +359,31 @@ void Job::DropSum() {
   }
   DigestSet needed;
   AddReferences(needed);
+  std::vector<Digest> over;
   for (const StoredUpload& upload : *uploads) {
-    if (upload.purpose != wire::BlobPurpose::kMaskedVector || upload.job != stored_.job.value() ||
-        needed.count(upload.digest) > 0) {
-      continue;
-    }
-    absl::Status status = context_->blobs->Remove(upload.digest);
-    if (status.ok()) {
-      absl::StatusOr<storage::Transaction> transaction = context_->database->Begin();
-      status = transaction.ok() ? ForgetUpload(*transaction, upload.digest) : transaction.status();
-      if (status.ok()) {
-        status = transaction->Commit();
-      }
-    }
-    if (!status.ok()) {
-      Log()->warn("{}: a masked vector stays on the disk: {}", stored_.job.value(), std::string(status.message()));
+    if (upload.purpose == wire::BlobPurpose::kMaskedVector && upload.job == stored_.job.value() &&
+        needed.count(upload.digest) == 0) {
+      over.push_back(upload.digest);
     }
   }
+  const auto forget = [&](storage::Transaction& transaction) {
+    absl::Status status;
+    for (const Digest& digest : over) {
+      status.Update(ForgetUpload(transaction, digest));
+    }
+    return status;
+  };
+  if (const absl::Status status = Store(forget, storage::Durable::kWithNext); !status.ok()) {
+    Log()->warn("{}: masked vectors stay on the disk: {}", stored_.job.value(), std::string(status.message()));
+    return;
+  }
+  InBackground([blobs = context_->blobs, job = stored_.job, over] {
+    for (const Digest& digest : over) {
+      if (const absl::Status status = blobs->Remove(digest); !status.ok()) {
+        Log()->warn("{}: a masked vector stays on the disk: {}", job.value(), std::string(status.message()));
+      }
+    }
+  });
 }
 
 }  // namespace cloister::coordinator
