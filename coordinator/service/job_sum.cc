@@ -254,10 +254,20 @@ struct Job::Finishing {
       return absl::OkStatus();
     }
     CLOISTER_ASSIGN_OR_RETURN(const update::MappedModel global, update::MappedModel::Open(context.blobs->Path(parent)));
-    CLOISTER_RETURN_IF_ERROR(plan::WriteNextModel(model_path, experiment, global, totals.Values32(0), last));
-    CLOISTER_ASSIGN_OR_RETURN(model, context.blobs->PutFile(model_path, storage::BlobStore::Take::kMove));
-    CLOISTER_ASSIGN_OR_RETURN(result, context.blobs->PutFile(result_path, storage::BlobStore::Take::kMove));
+    absl::StatusOr<Digest> stored;
+    std::thread storing([&] { stored = context.blobs->PutFile(result_path, storage::BlobStore::Take::kMove); });
+    const absl::Status made = MakeModel(*context.blobs, experiment, global, totals.Values32(0), last);
+    storing.join();
+    CLOISTER_RETURN_IF_ERROR(made);
+    CLOISTER_ASSIGN_OR_RETURN(result, std::move(stored));
     return absl::OkStatus();
+  }
+
+  absl::Status MakeModel(storage::BlobStore& blobs, const plan::Experiment& experiment,
+                         const update::MappedModel& global, absl::Span<const uint32_t> update,
+                         absl::Span<const uint64_t> totals) {
+    CLOISTER_ASSIGN_OR_RETURN(model, plan::WriteNextModel(model_path, experiment, global, update, totals));
+    return blobs.Adopt(model_path, model);
   }
 };
 
