@@ -61,7 +61,7 @@ absl::StatusOr<std::vector<VectorContent>> ExperimentRunner::TrainingContents(co
       update::UpdateQuantizer made,
       update::UpdateQuantizer::Create(quantizer, weight, local_->values(), global_->values(),
                                       RoundingStream(*site_->site_secret, experiment.plan_digest, step.round,
-                                                     step.models[0].blob, crypto::Sha256(local_->file())),
+                                                     step.models[0].blob, crypto::MerkleRoot(local_->file())),
                                       shrink));
   quantizer_.emplace(std::move(made));
   plan::TrainCounters counters;
