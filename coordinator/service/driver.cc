@@ -319,7 +319,8 @@ transport::BlobPolicy Driver::blob_policy() {
   policy.may_get = [this](const transport::Peer& peer, const Digest& digest) { return access_.MayGet(peer, digest); };
   policy.stored = [this](const transport::Peer& peer, const wire::BlobHeader& header) {
     const JobContext& context = options_.context;
-    absl::StatusOr<storage::Transaction> transaction = context.database->Begin();
+    // On the disk with the message that names the blob; a blob without a note is swept away at the next start.
+    absl::StatusOr<storage::Transaction> transaction = context.database->Begin(storage::Durable::kWithNext);
     absl::Status status = transaction.status();
     if (status.ok()) {
       status = NoteUpload(*transaction, {peer.id, header.digest, header.purpose, header.job.value(),

@@ -116,9 +116,9 @@ absl::Status Job::Audit(storage::Transaction& transaction, const std::string& ac
   return storage::AuditLog::Append(transaction, event).status();
 }
 
-absl::Status Job::Store(const Also& write) {
+absl::Status Job::Store(const Also& write, storage::Durable durable) {
   const auto store = [&]() -> absl::Status {
-    CLOISTER_ASSIGN_OR_RETURN(storage::Transaction transaction, context_->database->Begin());
+    CLOISTER_ASSIGN_OR_RETURN(storage::Transaction transaction, context_->database->Begin(durable));
     CLOISTER_RETURN_IF_ERROR(write(transaction));
     return transaction.Commit();
   };
@@ -126,7 +126,7 @@ absl::Status Job::Store(const Also& write) {
   return stored.ok() ? stored : absl::UnavailableError(stored.message());
 }
 
-absl::Status Job::Commit(const Event& event, const Also& also) {
+absl::Status Job::Commit(const Event& event, const Also& also, storage::Durable durable) {
   const absl::Time now = context_->clock->Now();
   ExperimentMachine next = machine_;
   CLOISTER_ASSIGN_OR_RETURN(const Step step, next.Handle(now, event));
@@ -135,7 +135,7 @@ absl::Status Job::Commit(const Event& event, const Also& also) {
   }
   const bool ends = next.ended() && !machine_.ended();
   const bool same_stage = Stage(next) == Stage(machine_);
-  CLOISTER_RETURN_IF_ERROR(Store([&](storage::Transaction& transaction) -> absl::Status {
+  const Also write = [&](storage::Transaction& transaction) -> absl::Status {
     uint64_t fact_sequence = facts_;
     for (const Fact& fact : step.facts) {
       CLOISTER_RETURN_IF_ERROR(AppendFact(transaction, stored_.job, fact_sequence++, fact));
@@ -153,7 +153,8 @@ absl::Status Job::Commit(const Event& event, const Also& also) {
     CLOISTER_RETURN_IF_ERROR(MarkExperimentEnded(transaction, stored_.job, absl::ToUnixMillis(now)));
     return Audit(transaction, "coordinator", "experiment " + std::string(wire::NameOf(next.phase())), "", 0,
                  stored_.plan_digest);
-  }));
+  };
+  CLOISTER_RETURN_IF_ERROR(Store(write, durable));
 
   for (const auto& [site, participant] : next.sites()) {
     if (participant.away && !machine_.IsAway(site)) {
@@ -180,10 +181,12 @@ absl::Status Job::Commit(const Event& event, const Also& also) {
 
 absl::Status Job::CommitAnswer(const SumAnswered& answered, const Also& also) {
   const absl::Time now = context_->clock->Now();
-  CLOISTER_RETURN_IF_ERROR(Store([&](storage::Transaction& transaction) -> absl::Status {
+  const Also write = [&](storage::Transaction& transaction) -> absl::Status {
     CLOISTER_RETURN_IF_ERROR(AppendFact(transaction, stored_.job, facts_, {now, answered}));
     return also(transaction);
-  }));
+  };
+  // On the disk when the phase closes: nothing follows from it before, and until then its site would say it again.
+  CLOISTER_RETURN_IF_ERROR(Store(write, storage::Durable::kWithNext));
   const Stage before(machine_);
   CLOISTER_RETURN_IF_ERROR(machine_.Handle(now, answered).status());
   Touch(answered, Stage(machine_) == before);

@@ -106,13 +106,14 @@ class Job {
   // Handles the event, stores its facts and notes together with `also`, and only then lets the machine have it. Nothing
   // is stored when the event says nothing new.
   // UNAVAILABLE: it could not be stored, which is trouble of our own and no verdict; nothing has changed.
-  absl::Status Commit(const Event& event, const Also& also = nullptr);
+  absl::Status Commit(const Event& event, const Also& also = nullptr,
+                      storage::Durable durable = storage::Durable::kNow);
   // The same for what every site says five times a round: without a copy of the machine, whose size grows with the
-  // number of sites. `answered` is one that the machine takes.
+  // number of sites, and durable with the next commit. `answered` is one that the machine takes.
   absl::Status CommitAnswer(const SumAnswered& answered, const Also& also);
   void Touch(const Event& event, bool same_stage);
   // One transaction. UNAVAILABLE: as for Commit.
-  absl::Status Store(const Also& write);
+  absl::Status Store(const Also& write, storage::Durable durable = storage::Durable::kNow);
   absl::Status Audit(storage::Transaction& transaction, const std::string& actor, const std::string& action,
                      const std::string& type, uint64_t size_bytes, const Digest& digest) const;
 
@@ -130,6 +131,7 @@ class Job {
   absl::Status DoClosePhase(const ClosePhase& action);
   absl::Status DoFinishSum(const FinishSum& action);
   absl::Status StartFinishing(const SumKey& sum);
+  void InBackground(std::function<void()> work) const;
   bool IsFinishing() const;
   absl::Status TakeModel(const Finishing& finished);
   absl::Status TakeHistograms(const Finishing& finished);

@@ -278,10 +278,20 @@ struct Job::Finishing {
       return absl::OkStatus();
     }
     CLOISTER_ASSIGN_OR_RETURN(const update::MappedModel global, update::MappedModel::Open(context.blobs->Path(parent)));
-    CLOISTER_RETURN_IF_ERROR(plan::WriteNextModel(model_path, experiment, global, totals.Values(0), last));
-    CLOISTER_ASSIGN_OR_RETURN(model, context.blobs->PutFile(model_path, storage::BlobStore::Take::kMove));
-    CLOISTER_ASSIGN_OR_RETURN(result, context.blobs->PutFile(result_path, storage::BlobStore::Take::kMove));
+    absl::StatusOr<Digest> stored;
+    std::thread storing([&] { stored = context.blobs->PutFile(result_path, storage::BlobStore::Take::kMove); });
+    const absl::Status made = MakeModel(*context.blobs, experiment, global, totals.Values(0), last);
+    storing.join();
+    CLOISTER_RETURN_IF_ERROR(made);
+    CLOISTER_ASSIGN_OR_RETURN(result, std::move(stored));
     return absl::OkStatus();
+  }
+
+  absl::Status MakeModel(storage::BlobStore& blobs, const plan::Experiment& experiment,
+                         const update::MappedModel& global, const secagg::RingView& update,
+                         absl::Span<const uint64_t> totals) {
+    CLOISTER_ASSIGN_OR_RETURN(model, plan::WriteNextModel(model_path, experiment, global, update, totals));
+    return blobs.Adopt(model_path, model);
   }
 };
 
@@ -307,16 +317,15 @@ absl::Status Job::StartFinishing(const SumKey& sum) {
     return absl::DataLossError("the masked vectors of the survivors are not all there");
   }
   finishing_ = finishing;
-  const auto work = [finishing, context = context_, experiment = experiment_] {
+  InBackground([finishing, context = context_, experiment = experiment_] {
     finishing->status = finishing->Run(*context, experiment);
     finishing->done = true;
-  };
-  if (context_->in_background) {
-    context_->in_background(work);
-  } else {
-    work();
-  }
+  });
   return absl::OkStatus();
+}
+
+void Job::InBackground(std::function<void()> work) const {
+  context_->in_background ? context_->in_background(std::move(work)) : work();
 }
 
 bool Job::IsFinishing() const {
@@ -382,23 +391,31 @@ void Job::DropSum() {
   }
   DigestSet needed;
   AddReferences(needed);
+  std::vector<Digest> over;
   for (const StoredUpload& upload : *uploads) {
-    if (upload.purpose != wire::BlobPurpose::kMaskedVector || upload.job != stored_.job.value() ||
-        needed.count(upload.digest) > 0) {
-      continue;
-    }
-    absl::Status status = context_->blobs->Remove(upload.digest);
-    if (status.ok()) {
-      absl::StatusOr<storage::Transaction> transaction = context_->database->Begin();
-      status = transaction.ok() ? ForgetUpload(*transaction, upload.digest) : transaction.status();
-      if (status.ok()) {
-        status = transaction->Commit();
-      }
-    }
-    if (!status.ok()) {
-      Log()->warn("{}: a masked vector stays on the disk: {}", stored_.job.value(), std::string(status.message()));
+    if (upload.purpose == wire::BlobPurpose::kMaskedVector && upload.job == stored_.job.value() &&
+        needed.count(upload.digest) == 0) {
+      over.push_back(upload.digest);
     }
   }
+  const auto forget = [&](storage::Transaction& transaction) {
+    absl::Status status;
+    for (const Digest& digest : over) {
+      status.Update(ForgetUpload(transaction, digest));
+    }
+    return status;
+  };
+  if (const absl::Status status = Store(forget, storage::Durable::kWithNext); !status.ok()) {
+    Log()->warn("{}: masked vectors stay on the disk: {}", stored_.job.value(), std::string(status.message()));
+    return;
+  }
+  InBackground([blobs = context_->blobs, job = stored_.job, over] {
+    for (const Digest& digest : over) {
+      if (const absl::Status status = blobs->Remove(digest); !status.ok()) {
+        Log()->warn("{}: a masked vector stays on the disk: {}", job.value(), std::string(status.message()));
+      }
+    }
+  });
 }
 
 }  // namespace cloister::coordinator

@@ -7,6 +7,7 @@
 
 #include "protocols/base/file.h"
 #include "protocols/crypto/openssl.h"
+#include "protocols/crypto/sha256_lanes.h"
 
 namespace cloister::crypto {
 namespace {
@@ -36,6 +37,24 @@ void AddLeaf(std::vector<Digest>& peaks, uint64_t leaves_before, Digest leaf) {
     peaks.pop_back();
   }
   peaks.push_back(leaf);
+}
+
+constexpr size_t kFewestLanes = 6;  // with fewer leaves at hand, one after the other is faster
+
+// Hashes the whole leaves at the start of `bytes`, up to kShaLanes of them.
+std::vector<Digest> HashLeaves(ByteView bytes) {
+  const size_t count = std::min(kShaLanes, bytes.size() / MerkleStream::kLeafBytes);
+  std::array<const uint8_t*, kShaLanes> leaves;
+  for (size_t i = 0; i < kShaLanes; ++i) {
+    leaves[i] = Uchars(bytes) + (i < count ? i : 0) * MerkleStream::kLeafBytes;
+  }
+  std::array<std::array<uint8_t, Digest::kSize>, kShaLanes> hashed;
+  HashLanes(static_cast<uint8_t>(kLeafPrefix[0]), leaves, MerkleStream::kLeafBytes, hashed);
+  std::vector<Digest> digests;
+  for (size_t i = 0; i < count; ++i) {
+    digests.push_back(Digest::FromBytes({reinterpret_cast<const char*>(hashed[i].data()), Digest::kSize}).value());
+  }
+  return digests;
 }
 
 // The largest power of two below `count`, which is at least 2.
@@ -114,6 +133,13 @@ MerkleStream& MerkleStream::Update(ByteView bytes) {
   size_ += bytes.size();
   while (!bytes.empty()) {
     if (leaf_bytes_ == kLeafBytes) EndLeaf();  // only now is it known not to be the last
+    if (leaf_bytes_ == 0 && bytes.size() >= kFewestLanes * kLeafBytes && HasShaLanes()) {
+      for (const Digest& leaf : HashLeaves(bytes)) {
+        AddLeaf(peaks_, leaves_++, leaf);
+        bytes.remove_prefix(kLeafBytes);
+      }
+      continue;
+    }
     const size_t taken = std::min(bytes.size(), kLeafBytes - leaf_bytes_);
     leaf_.Update(bytes.substr(0, taken));
     leaf_bytes_ += taken;

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <vector>
 
+#include "protocols/crypto/hash.h"
 #include "protocols/plan/quantization.h"
 #include "protocols/plan/sums.h"
 #include "protocols/update/aggregation.h"
@@ -16,13 +17,13 @@
 namespace cloister::plan {
 namespace {
 
-constexpr size_t kChunk = size_t{1} << 16;  // parameters
+constexpr size_t kChunk = size_t{1} << 16;  // parameters; what is written and hashed stays in the cache
 
 }  // namespace
 
-absl::Status WriteNextModel(const std::filesystem::path& path, const Experiment& experiment,
-                            const update::MappedModel& global, const secagg::RingView& update,
-                            absl::Span<const uint64_t> counters) {
+absl::StatusOr<Digest> WriteNextModel(const std::filesystem::path& path, const Experiment& experiment,
+                                      const update::MappedModel& global, const secagg::RingView& update,
+                                      absl::Span<const uint64_t> counters) {
   CLOISTER_ASSIGN_OR_RETURN(const TrainCounters totals, DecodeTrainCounters({counters.begin(), counters.end()}));
   CLOISTER_ASSIGN_OR_RETURN(const update::QuantMap quantizer, QuantizerOf(experiment, global.layout()));
   CLOISTER_ASSIGN_OR_RETURN(const update::AggregationRule rule, update::FindAggregationRule(experiment.algorithm.name));
@@ -32,8 +33,12 @@ absl::Status WriteNextModel(const std::filesystem::path& path, const Experiment&
   }
   const double sum_of_omega = update::SumOfOmega(totals.weight);
   std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  const Bytes prefix = update::SafetensorsPrefix(global.layout());
-  file.write(prefix.data(), static_cast<std::streamsize>(prefix.size()));
+  crypto::Sha256Stream hash;
+  const auto write = [&](ByteView bytes) {
+    file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    hash.Update(bytes);
+  };
+  write(update::SafetensorsPrefix(global.layout()));
   std::vector<int64_t> sum;
   std::vector<float> chunk;
   for (size_t at = 0; at < update.size() && file; at += chunk.size()) {
@@ -42,11 +47,11 @@ absl::Status WriteNextModel(const std::filesystem::path& path, const Experiment&
     update.ReadSigned(at, absl::MakeSpan(sum));
     CLOISTER_RETURN_IF_ERROR(update::DequantizeMean(quantizer, at, sum, sum_of_omega, absl::MakeSpan(chunk)));
     CLOISTER_RETURN_IF_ERROR(rule(global.values().subspan(at, chunk.size()), absl::MakeSpan(chunk)));
-    file.write(reinterpret_cast<const char*>(chunk.data()), static_cast<std::streamsize>(4 * chunk.size()));
+    write({reinterpret_cast<const char*>(chunk.data()), 4 * chunk.size()});
   }
   file.close();
-  return file ? absl::OkStatus()
-              : absl::ResourceExhaustedError("cannot write " + path.string() + ": is the disk full?");
+  if (!file) return absl::ResourceExhaustedError("cannot write " + path.string() + ": is the disk full?");
+  return hash.Finish();
 }
 
 }  // namespace cloister::plan

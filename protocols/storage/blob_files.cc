@@ -160,12 +160,12 @@ absl::StatusOr<uint64_t> HashDescriptor(int fd, const fs::path& path, crypto::Sh
   }
 }
 
-absl::Status MoveIntoPlace(const fs::path& root, int fd, const fs::path& path, const Digest& digest) {
-  if (fsync(fd) != 0) return ErrnoStatus(errno, "cannot sync", path);
+absl::Status MoveIntoPlace(const fs::path& root, int fd, const fs::path& path, const Digest& digest, bool sync) {
+  if (sync && fsync(fd) != 0) return ErrnoStatus(errno, "cannot sync", path);
   const fs::path target = BlobPath(root, digest);
   const fs::path folder = target.parent_path();
   if (mkdir(folder.c_str(), 0755) == 0) {
-    CLOISTER_RETURN_IF_ERROR(SyncFolder(BlobFolder(root)));
+    if (sync) CLOISTER_RETURN_IF_ERROR(SyncFolder(BlobFolder(root)));
   } else if (errno != EEXIST) {
     return ErrnoStatus(errno, "cannot create the folder", folder);
   }
@@ -176,7 +176,7 @@ absl::Status MoveIntoPlace(const fs::path& root, int fd, const fs::path& path, c
   }
   // Not before: a transfer cut here must still be writable. It only guards against accidents, so failing is no error.
   (void)fchmod(fd, 0444);
-  return SyncFolder(folder);
+  return sync ? SyncFolder(folder) : absl::OkStatus();
 }
 
 bool IsOtherFileSystem(const absl::Status& status) {

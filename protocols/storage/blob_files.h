@@ -48,9 +48,9 @@ absl::Status SweepTemporaries(const std::filesystem::path& root);
 // Adds everything from the start of the file to `hash`; returns its length, where the descriptor then stands.
 absl::StatusOr<uint64_t> HashDescriptor(int fd, const std::filesystem::path& path, crypto::Sha256Stream& hash);
 
-// Syncs the open file at `path` and renames it to where `digest` belongs; durable when it returns.
+// Renames the open file at `path` to where `digest` belongs; durable when it returns, if `sync`.
 absl::Status MoveIntoPlace(const std::filesystem::path& root, int fd, const std::filesystem::path& path,
-                           const Digest& digest);
+                           const Digest& digest, bool sync);
 // Did MoveIntoPlace fail because `path` is on another file system?
 bool IsOtherFileSystem(const absl::Status& status);
 

@@ -21,11 +21,18 @@ namespace cloister::storage {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+constexpr size_t kHintBytes = size_t{256} << 10;  // a smaller write is not worth a call of its own
+
+}  // namespace
+
 // ---- A transfer in progress
 
 struct PartialBlob::State {
   fs::path root;
   fs::path path;
+  bool sync = true;
   Descriptor fd;  // locked; positioned at `received`
   Digest digest;
   uint64_t total = 0;
@@ -64,6 +71,11 @@ absl::Status PartialBlob::Append(uint64_t offset, ByteView bytes) {
     }
     return status;
   }
+  // The disk begins now what the sync at the end would wait for. Only a hint, so failing is no error.
+  if (state.sync && bytes.size() >= kHintBytes) {
+    (void)sync_file_range(state.fd.get(), static_cast<off_t>(offset), static_cast<off_t>(bytes.size()),
+                          SYNC_FILE_RANGE_WRITE);
+  }
   state.hash.Update(bytes);
   state.received += bytes.size();
   return absl::OkStatus();
@@ -81,7 +93,7 @@ absl::Status PartialBlob::Finish() {
     const absl::Status removed = Discard();
     return removed.ok() ? absl::DataLossError(message) : removed;
   }
-  const absl::Status moved = MoveIntoPlace(state.root, state.fd.get(), state.path, state.digest);
+  const absl::Status moved = MoveIntoPlace(state.root, state.fd.get(), state.path, state.digest, state.sync);
   if (!moved.ok()) {
     // The stream started anew; what it needs is on the disk.
     const absl::StatusOr<uint64_t> hashed = HashDescriptor(state.fd.get(), state.path, state.hash);
@@ -100,11 +112,11 @@ absl::Status PartialBlob::Discard() {
 
 // ---- The store
 
-absl::StatusOr<BlobStore> BlobStore::Open(const fs::path& root) {
+absl::StatusOr<BlobStore> BlobStore::Open(const fs::path& root, Use use) {
   CLOISTER_RETURN_IF_ERROR(MakeDirectories(BlobFolder(root)));
   CLOISTER_RETURN_IF_ERROR(MakeDirectories(PartialFolder(root)));
   CLOISTER_RETURN_IF_ERROR(SweepTemporaries(root));
-  return BlobStore(root);
+  return BlobStore(root, use);
 }
 
 absl::StatusOr<Digest> BlobStore::Put(ByteView bytes) {
@@ -112,7 +124,7 @@ absl::StatusOr<Digest> BlobStore::Put(ByteView bytes) {
   if (SizeBytes(digest).value_or(bytes.size() + 1) == bytes.size()) return digest;
   CLOISTER_ASSIGN_OR_RETURN(TemporaryFile file, TemporaryFile::Create(root_));
   CLOISTER_RETURN_IF_ERROR(WriteAll(file.fd(), bytes, file.path()));
-  CLOISTER_RETURN_IF_ERROR(MoveIntoPlace(root_, file.fd(), file.path(), digest));
+  CLOISTER_RETURN_IF_ERROR(MoveIntoPlace(root_, file.fd(), file.path(), digest, use_ == Use::kKeep));
   return digest;
 }
 
@@ -122,7 +134,7 @@ absl::StatusOr<Digest> BlobStore::PutFile(const fs::path& path, Take take) {
     crypto::Sha256Stream hash;
     CLOISTER_RETURN_IF_ERROR(HashDescriptor(source.get(), path, hash).status());
     const Digest digest = hash.Finish();
-    const absl::Status moved = MoveIntoPlace(root_, source.get(), path, digest);
+    const absl::Status moved = MoveIntoPlace(root_, source.get(), path, digest, use_ == Use::kKeep);
     if (moved.ok()) return digest;
     if (!IsOtherFileSystem(moved)) return moved;
     if (lseek(source.get(), 0, SEEK_SET) < 0) return ErrnoStatus(errno, "cannot read", path);
@@ -130,9 +142,14 @@ absl::StatusOr<Digest> BlobStore::PutFile(const fs::path& path, Take take) {
   // What is hashed is what was copied, whatever happens to the source meanwhile.
   CLOISTER_ASSIGN_OR_RETURN(TemporaryFile file, TemporaryFile::Create(root_));
   CLOISTER_ASSIGN_OR_RETURN(const Digest digest, CopyHashing(source.get(), path, file));
-  CLOISTER_RETURN_IF_ERROR(MoveIntoPlace(root_, file.fd(), file.path(), digest));
+  CLOISTER_RETURN_IF_ERROR(MoveIntoPlace(root_, file.fd(), file.path(), digest, use_ == Use::kKeep));
   if (take == Take::kMove && unlink(path.c_str()) != 0) return ErrnoStatus(errno, "cannot remove", path);
   return digest;
+}
+
+absl::Status BlobStore::Adopt(const fs::path& path, const Digest& digest) {
+  CLOISTER_ASSIGN_OR_RETURN(const Descriptor source, OpenRegular(path));
+  return MoveIntoPlace(root_, source.get(), path, digest, use_ == Use::kKeep);
 }
 
 absl::StatusOr<PartialBlob> BlobStore::OpenPartial(std::string_view id, const Digest& digest, uint64_t total_bytes) {
@@ -140,6 +157,7 @@ absl::StatusOr<PartialBlob> BlobStore::OpenPartial(std::string_view id, const Di
   auto state = std::make_unique<PartialBlob::State>();
   state->root = root_;
   state->path = PartialFolder(root_) / PartialName(id, digest, total_bytes);
+  state->sync = use_ == Use::kKeep;
   state->digest = digest;
   state->total = total_bytes;
   CLOISTER_RETURN_IF_ERROR(RemoveOtherPartials(root_, id, state->path));
@@ -194,6 +212,14 @@ absl::Status BlobStore::Verify(const Digest& digest) const {
   CLOISTER_RETURN_IF_ERROR(SizeBytes(digest).status());
   CLOISTER_ASSIGN_OR_RETURN(const Digest found, crypto::Sha256File(Path(digest)));
   return found == digest ? absl::OkStatus() : Damaged(digest);
+}
+
+absl::Status BlobStore::Sync(const Digest& digest) const {
+  const fs::path path = Path(digest);
+  CLOISTER_ASSIGN_OR_RETURN(const Descriptor file, OpenRegular(path));
+  if (fsync(file.get()) != 0) return ErrnoStatus(errno, "cannot sync", path);
+  CLOISTER_RETURN_IF_ERROR(SyncFolder(path.parent_path()));
+  return SyncFolder(BlobFolder(root_));
 }
 
 absl::Status BlobStore::Remove(const Digest& digest) {

@@ -30,8 +30,9 @@ class PartialBlob {
 
   // OUT_OF_RANGE: `offset` is not received_bytes(), or the bytes go past total_bytes(); nothing is kept of them.
   absl::Status Append(uint64_t offset, ByteView bytes);
-  // Verifies, syncs and moves the blob to its place; this object is then closed. FAILED_PRECONDITION: bytes are missing
-  // (it stays open); DATA_LOSS: the hash is wrong and the partial was removed, so the sender starts at 0.
+  // Verifies the blob and moves it to its place, synced if the store keeps; this object is then closed.
+  // FAILED_PRECONDITION: bytes are missing (it stays open); DATA_LOSS: the hash is wrong and the partial was removed,
+  // so the sender starts at 0.
   absl::Status Finish();
   // Removes what has arrived.
   absl::Status Discard();
@@ -46,14 +47,20 @@ class PartialBlob {
 class BlobStore {
  public:
   enum class Take { kCopy, kMove };  // of PutFile: leave the source, or use it up (a rename where it can be one)
+  enum class Use {
+    kKeep,   // what is stored is durable when the call returns
+    kCache,  // of what can be had again: nothing waits for the disk, and after a power cut Verify may find damage
+  };
 
   // Makes the folders and sweeps away what a crash left half-written (never a partial that can be resumed).
-  static absl::StatusOr<BlobStore> Open(const std::filesystem::path& root);
+  static absl::StatusOr<BlobStore> Open(const std::filesystem::path& root, Use use = Use::kKeep);
 
-  // Durable when it returns. Storing the same content again is cheap and fine.
+  // Storing the same content again is cheap and fine.
   absl::StatusOr<Digest> Put(ByteView bytes);
   // The content of `path`. With Take::kMove the source is gone afterwards. NOT_FOUND: no such file.
   absl::StatusOr<Digest> PutFile(const std::filesystem::path& path, Take take = Take::kCopy);
+  // Take::kMove of a file that the caller hashed while writing it, on this file system.
+  absl::Status Adopt(const std::filesystem::path& path, const Digest& digest);
 
   // Starts or resumes the transfer `id` (see CheckIdentifier; one id per sender and purpose). Another digest or size
   // under the same id replaces what had arrived. UNAVAILABLE: the transfer is open elsewhere. INVALID_ARGUMENT: the id.
@@ -70,6 +77,8 @@ class BlobStore {
   absl::StatusOr<Bytes> Read(const Digest& digest, uint64_t limit_bytes = uint64_t{1} << 32) const;
   // NOT_FOUND; DATA_LOSS: the file no longer has this hash. Reads all of it, in little memory.
   absl::Status Verify(const Digest& digest) const;
+  // Makes this blob of a cache durable. NOT_FOUND.
+  absl::Status Sync(const Digest& digest) const;
   // OK also if there is none.
   absl::Status Remove(const Digest& digest);
   // Sorted.
@@ -78,8 +87,9 @@ class BlobStore {
   const std::filesystem::path& root() const { return root_; }
 
  private:
-  explicit BlobStore(std::filesystem::path root) : root_(std::move(root)) {}
+  BlobStore(std::filesystem::path root, Use use) : root_(std::move(root)), use_(use) {}
   std::filesystem::path root_;
+  Use use_;
 };
 
 }  // namespace cloister::storage

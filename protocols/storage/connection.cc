@@ -195,6 +195,15 @@ absl::StatusOr<int64_t> Connection::Run(const std::string& sql, const Parameters
   return changed;
 }
 
+// A FULL commit syncs the whole log, so it takes along what NORMAL ones have left in it.
+absl::Status Connection::Use(Durable durable) {
+  if (durable == durable_) return absl::OkStatus();
+  CLOISTER_RETURN_IF_ERROR(
+      Execute(durable == Durable::kNow ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL").status());
+  durable_ = durable;
+  return absl::OkStatus();
+}
+
 bool Connection::InTransaction() {
   return sqlite::InTransaction(handle());
 }

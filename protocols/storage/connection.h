@@ -51,6 +51,8 @@ class Connection {
   absl::StatusOr<int64_t> Execute(const std::string& sql, const Parameters& parameters = {});
   absl::StatusOr<std::vector<Row>> Query(const std::string& sql, const Parameters& parameters = {});
   bool InTransaction();
+  // For the commits from now on; outside a transaction.
+  absl::Status Use(Durable durable);
 
   const std::filesystem::path& path() const { return path_; }
 
@@ -71,6 +73,7 @@ class Connection {
   const std::filesystem::path path_;
   const absl::Duration busy_timeout_;
   soci::session session_;
+  Durable durable_ = Durable::kNow;  // as the session is set
 
   std::mutex mutex_;
   std::condition_variable free_;

@@ -96,8 +96,9 @@ const std::filesystem::path& Database::path() const {
   return connection_->path();
 }
 
-absl::StatusOr<int64_t> Database::Execute(const std::string& sql, const Parameters& parameters) {
+absl::StatusOr<int64_t> Database::Execute(const std::string& sql, const Parameters& parameters, Durable durable) {
   CLOISTER_ASSIGN_OR_RETURN(const Connection::Turn turn, connection_->TakeTurn());
+  CLOISTER_RETURN_IF_ERROR(connection_->Use(durable));
   return connection_->Execute(sql, parameters);
 }
 
@@ -106,8 +107,9 @@ absl::StatusOr<std::vector<Row>> Database::Query(const std::string& sql, const P
   return connection_->Query(sql, parameters);
 }
 
-absl::StatusOr<Transaction> Database::Begin() {
+absl::StatusOr<Transaction> Database::Begin(Durable durable) {
   CLOISTER_ASSIGN_OR_RETURN(Connection::Turn turn, connection_->TakeTurn());
+  CLOISTER_RETURN_IF_ERROR(connection_->Use(durable));
   CLOISTER_RETURN_IF_ERROR(connection_->Execute("BEGIN IMMEDIATE").status());
   return Transaction(std::unique_ptr<Transaction::State>(new Transaction::State{connection_.get(), std::move(turn)}));
 }

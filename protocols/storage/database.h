@@ -35,6 +35,13 @@ struct DatabaseOptions {
   absl::Duration busy_timeout = absl::Seconds(10);
 };
 
+// When what is committed must be on the disk. A crash of the program never loses a commit, and one of the machine loses
+// none that is older than one it keeps. So kWithNext is enough for what nobody acts upon before a later commit.
+enum class Durable {
+  kNow,       // before the call returns
+  kWithNext,  // with the next commit of this Database that is kNow
+};
+
 class Connection;  // inside database.cc
 
 // Open for writing (BEGIN IMMEDIATE) from Begin() to Commit() or destruction; other threads and processes wait
@@ -49,7 +56,7 @@ class Transaction {
   // Runs one statement; returns the number of rows it changed.
   absl::StatusOr<int64_t> Execute(const std::string& sql, const Parameters& parameters = {});
   absl::StatusOr<std::vector<Row>> Query(const std::string& sql, const Parameters& parameters = {});
-  // Durable when it returns OK. After an error nothing was kept.
+  // Durable as Begin() was told, when it returns OK. After an error nothing was kept.
   absl::Status Commit();
   void Rollback();
 
@@ -60,8 +67,8 @@ class Transaction {
   std::unique_ptr<State> state_;
 };
 
-// One SQLite file in WAL mode with foreign keys on and synchronous=FULL. Thread-safe: calls of several threads take
-// turns. Several processes may open the same file. Not to be used across fork().
+// One SQLite file in WAL mode with foreign keys on. Thread-safe: calls of several threads take turns. Several processes
+// may open the same file. Not to be used across fork().
 class Database {
  public:
   // Creates the file (mode 0600) if it is not there; its folder must be. NOT_FOUND: no such folder.
@@ -76,10 +83,11 @@ class Database {
   absl::Status Migrate(std::string_view component, const std::vector<Migration>& migrations);
 
   // One statement in its own transaction. FAILED_PRECONDITION: this thread has a Transaction open: use that one.
-  absl::StatusOr<int64_t> Execute(const std::string& sql, const Parameters& parameters = {});
+  absl::StatusOr<int64_t> Execute(const std::string& sql, const Parameters& parameters = {},
+                                  Durable durable = Durable::kNow);
   absl::StatusOr<std::vector<Row>> Query(const std::string& sql, const Parameters& parameters = {});
 
-  absl::StatusOr<Transaction> Begin();
+  absl::StatusOr<Transaction> Begin(Durable durable = Durable::kNow);
 
   const std::filesystem::path& path() const;
 

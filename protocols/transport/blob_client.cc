@@ -152,21 +152,21 @@ struct UploadAttempt {
     const auto writer = stub->AsyncPut(call.context(), &reply, call.queue(), nullptr);
     absl::Status local;
     bool open = call.Await();
+    wire::v1::BlobChunk chunk;
+    *chunk.mutable_header() = wire::Encode(header);
     // A blob that is wholly there but unchecked still needs one (empty) chunk, to carry the header.
     for (bool first = true; open && (first || offset < header.size_bytes); first = false) {
-      auto bytes = source->Read(offset, std::min<uint64_t>(wire::kBlobChunkBytes, header.size_bytes - offset));
-      if (!bytes.ok()) {
-        local = bytes.status();
+      const uint64_t size = std::min<uint64_t>(wire::kBlobChunkBytes, header.size_bytes - offset);
+      local = source->Read(offset, size, chunk.mutable_data());
+      if (!local.ok()) {
         call.context()->TryCancel();
         break;
       }
-      wire::v1::BlobChunk chunk;
-      if (first) {
-        *chunk.mutable_header() = wire::Encode(header);
+      if (!first) {
+        chunk.clear_header();
       }
       chunk.set_offset(offset);
-      offset += bytes->size();
-      chunk.set_data(*std::move(bytes));
+      offset += size;
       writer->Write(chunk, nullptr);
       open = call.Await();
       if (open) {
@@ -227,8 +227,8 @@ struct DownloadAttempt {
     const auto reader = stub->AsyncGet(call.context(), request, call.queue(), nullptr);
     bool open = call.Await();
     absl::Status local;
+    wire::v1::BlobChunk chunk;
     while (open) {
-      wire::v1::BlobChunk chunk;
       reader->Read(&chunk, nullptr);
       open = call.Await();
       if (!open) {

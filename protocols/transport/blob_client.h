@@ -20,8 +20,8 @@ class BlobSource {
  public:
   virtual ~BlobSource() = default;
   virtual uint64_t size_bytes() const = 0;
-  // Exactly `size` bytes from `offset`; both lie inside.
-  virtual absl::StatusOr<Bytes> Read(uint64_t offset, size_t size) = 0;
+  // Exactly `size` bytes from `offset`; both lie inside. Into `bytes`, whose memory is used again.
+  virtual absl::Status Read(uint64_t offset, size_t size, Bytes* bytes) = 0;
 };
 
 // NOT_FOUND, PERMISSION_DENIED, UNAVAILABLE (I/O).

@@ -19,10 +19,10 @@ class FileSource final : public BlobSource {
 
   uint64_t size_bytes() const override { return size_bytes_; }
 
-  absl::StatusOr<Bytes> Read(uint64_t offset, size_t size) override {
-    Bytes bytes(size, '\0');
+  absl::Status Read(uint64_t offset, size_t size, Bytes* bytes) override {
+    bytes->resize(size);
     for (size_t done = 0; done < size;) {
-      const ssize_t got = pread(file_.get(), bytes.data() + done, size - done, static_cast<off_t>(offset + done));
+      const ssize_t got = pread(file_.get(), bytes->data() + done, size - done, static_cast<off_t>(offset + done));
       if (got < 0 && errno == EINTR) {
         continue;
       }
@@ -34,7 +34,7 @@ class FileSource final : public BlobSource {
       }
       done += static_cast<size_t>(got);
     }
-    return bytes;
+    return absl::OkStatus();
   }
 
  private:
@@ -47,7 +47,10 @@ class BytesSource final : public BlobSource {
  public:
   explicit BytesSource(Bytes bytes) : bytes_(std::move(bytes)) {}
   uint64_t size_bytes() const override { return bytes_.size(); }
-  absl::StatusOr<Bytes> Read(uint64_t offset, size_t size) override { return bytes_.substr(offset, size); }
+  absl::Status Read(uint64_t offset, size_t size, Bytes* bytes) override {
+    bytes->assign(bytes_, offset, size);
+    return absl::OkStatus();
+  }
 
  private:
   const Bytes bytes_;

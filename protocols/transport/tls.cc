@@ -6,6 +6,9 @@
 #include <grpcpp/security/tls_certificate_provider.h>
 #include <grpcpp/security/tls_credentials_options.h>
 
+#include <map>
+#include <mutex>
+
 #include "protocols/base/clock.h"
 #include "protocols/base/file.h"
 #include "protocols/crypto/hash.h"
@@ -73,29 +76,65 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> ClientTls(const TlsFil
   return credentials;
 }
 
+namespace {
+
+absl::StatusOr<Peer> PeerOf(ByteView pem) {
+  const auto certificate = crypto::Certificate::FromPem(pem);
+  if (!certificate.ok()) {
+    return absl::UnauthenticatedError(
+        fmt::format("client certificate: {}", std::string(certificate.status().message())));
+  }
+  if (certificate->key_kind() != crypto::KeyKind::kTls) {
+    return absl::UnauthenticatedError("the client certificate is one for signing, not for TLS");
+  }
+  return Peer{certificate->subject_id(), certificate->role(), certificate->not_after(), certificate->fingerprint()};
+}
+
+// The certificates of the peers that call, each parsed once: that takes longer than most calls. Thread-safe.
+class KnownPeers {
+ public:
+  absl::StatusOr<Peer> Find(ByteView pem) {
+    {
+      std::lock_guard lock(mutex_);
+      if (const auto found = peers_.find(pem); found != peers_.end()) {
+        return found->second;
+      }
+    }
+    CLOISTER_ASSIGN_OR_RETURN(Peer peer, PeerOf(pem));
+    std::lock_guard lock(mutex_);
+    if (peers_.size() >= kMost) {
+      peers_.clear();
+    }
+    peers_.emplace(pem, peer);
+    return peer;
+  }
+
+ private:
+  static constexpr size_t kMost = 4096;
+
+  std::mutex mutex_;
+  std::map<Bytes, Peer, std::less<>> peers_;  // by PEM; guarded by mutex_
+};
+
+}  // namespace
+
 IdentifyPeer IdentifyByCertificate(std::function<absl::Time()> now) {
-  return [now = std::move(now)](const grpc::ServerContextBase& context) -> absl::StatusOr<Peer> {
+  return [now = std::move(now),
+          known = std::make_shared<KnownPeers>()](const grpc::ServerContextBase& context) -> absl::StatusOr<Peer> {
     const std::shared_ptr<const grpc::AuthContext> auth = context.auth_context();
     const std::vector<grpc::string_ref> pem =
         auth != nullptr ? auth->FindPropertyValues(GRPC_X509_PEM_CERT_PROPERTY_NAME) : std::vector<grpc::string_ref>();
     if (pem.size() != 1) {
       return absl::UnauthenticatedError("no client certificate on this connection");
     }
-    const auto certificate = crypto::Certificate::FromPem(ByteView(pem[0].data(), pem[0].size()));
-    if (!certificate.ok()) {
-      return absl::UnauthenticatedError(
-          fmt::format("client certificate: {}", std::string(certificate.status().message())));
-    }
-    if (certificate->key_kind() != crypto::KeyKind::kTls) {
-      return absl::UnauthenticatedError("the client certificate is one for signing, not for TLS");
-    }
+    CLOISTER_ASSIGN_OR_RETURN(Peer peer, known->Find({pem[0].data(), pem[0].size()}));
     // The handshake has verified the chain; but a connection may outlive the certificate it was made with.
-    if (certificate->not_after() < now()) {
+    if (peer.certificate_expires < now()) {
       return absl::UnauthenticatedError(fmt::format("the certificate of {} {} expired on {}",
-                                                    crypto::RoleName(certificate->role()), certificate->subject_id(),
-                                                    FormatUtc(certificate->not_after())));
+                                                    crypto::RoleName(peer.role), peer.id,
+                                                    FormatUtc(peer.certificate_expires)));
     }
-    return Peer{certificate->subject_id(), certificate->role(), certificate->not_after(), certificate->fingerprint()};
+    return peer;
   };
 }
 

@@ -48,7 +48,8 @@ absl::StatusOr<std::optional<std::filesystem::path>> ModelChain::Make(const Owne
   const std::vector<secagg::VectorSpec> vectors = plan::SumVectors(owner.plan, plan::SumKind::kTrain, {});
   CLOISTER_ASSIGN_OR_RETURN(const std::filesystem::path totals,
                             models_->Fetch(origin.result, plan::MostSumResultBytes(vectors), stop));
-  std::filesystem::path next = folder_ / fmt::format("next-model-{}", owner.job.value());
+  const std::filesystem::path next = folder_ / fmt::format("next-model-{}", owner.job.value());
+  Digest made;
   {
     CLOISTER_ASSIGN_OR_RETURN(const plan::SumResult result, plan::SumResult::Open(totals));
     const auto check = std::find_if(checks.begin(), checks.end(),
@@ -61,16 +62,17 @@ absl::StatusOr<std::optional<std::filesystem::path>> ModelChain::Make(const Owne
     CLOISTER_ASSIGN_OR_RETURN(const std::filesystem::path parent,
                               models_->Fetch(origin.parent, owner.most_model_bytes, stop));
     CLOISTER_ASSIGN_OR_RETURN(const update::MappedModel global, update::MappedModel::Open(parent));
-    CLOISTER_RETURN_IF_ERROR(plan::WriteNextModel(next, owner.plan, global, result.Values(0), result.Values64(1)));
+    CLOISTER_ASSIGN_OR_RETURN(made,
+                              plan::WriteNextModel(next, owner.plan, global, result.Values(0), result.Values64(1)));
   }
-  CLOISTER_ASSIGN_OR_RETURN(const Digest made, models_->blobs().PutFile(next, storage::BlobStore::Take::kMove));
   if (made != model.blob) {
     return absl::DataLossError(fmt::format("what the sites added up gives model {}, the coordinator publishes {}",
                                            made.short_hex(), model.blob.short_hex()));
   }
+  CLOISTER_ASSIGN_OR_RETURN(std::filesystem::path path, models_->Adopt(next, made));
   CLOISTER_RETURN_IF_ERROR(sums_->SetChecked(owner.job, model.blob));
   (void)models_->blobs().Remove(origin.result);  // as large as the model, and not needed again
-  return models_->blobs().Path(made);
+  return path;
 }
 
 }  // namespace cloister::site

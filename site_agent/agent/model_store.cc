@@ -2,8 +2,10 @@
 #include "site_agent/agent/model_store.h"
 
 #include "protocols/base/file.h"
+#include "protocols/base/log.h"
 #include "protocols/crypto/aead.h"
 #include "protocols/crypto/hash.h"
+#include "site_agent/agent/status_text.h"
 
 namespace cloister::site {
 namespace {
@@ -27,9 +29,39 @@ const Bytes kNonce(crypto::kAeadNonceBytes, '\0');
 
 absl::StatusOr<std::filesystem::path> ModelStore::Fetch(const Digest& digest, uint64_t most_bytes,
                                                         const transport::StopSource& stop) {
+  CLOISTER_RETURN_IF_ERROR(DropIfDamaged(digest));
   if (!blobs_->Has(digest)) {
     CLOISTER_RETURN_IF_ERROR(link_->Download(digest, most_bytes, blobs_, stop));
+    NoteSound(digest);
   }
+  return blobs_->Path(digest);
+}
+
+absl::Status ModelStore::DropIfDamaged(const Digest& digest) {
+  {
+    std::lock_guard lock(mutex_);
+    if (sound_.count(digest) > 0) {
+      return absl::OkStatus();
+    }
+  }
+  const absl::Status verified = blobs_->Verify(digest);
+  if (verified.ok()) {
+    NoteSound(digest);
+  } else if (absl::IsDataLoss(verified)) {
+    Log()->warn("{}; it is fetched again", TextOf(verified));
+    return blobs_->Remove(digest);
+  }
+  return absl::IsNotFound(verified) ? absl::OkStatus() : verified;
+}
+
+void ModelStore::NoteSound(const Digest& digest) {
+  std::lock_guard lock(mutex_);
+  sound_.insert(digest);
+}
+
+absl::StatusOr<std::filesystem::path> ModelStore::Adopt(const std::filesystem::path& file, const Digest& digest) {
+  CLOISTER_RETURN_IF_ERROR(blobs_->Adopt(file, digest));
+  NoteSound(digest);
   return blobs_->Path(digest);
 }
 
@@ -46,6 +78,7 @@ absl::StatusOr<std::filesystem::path> ModelStore::FetchSealed(const Digest& dige
   CLOISTER_ASSIGN_OR_RETURN(const Bytes sealed, ReadFile(path, most_bytes + crypto::kAeadTagBytes));
   CLOISTER_ASSIGN_OR_RETURN(const crypto::SecretBytes model,
                             crypto::Open(content_key, kNonce, ContentLabel(seal), sealed));
+  CLOISTER_RETURN_IF_ERROR(DropIfDamaged(crypto::Sha256(model.view())));
   CLOISTER_ASSIGN_OR_RETURN(const Digest opened, blobs_->Put(model.view()));
   return blobs_->Path(opened);
 }

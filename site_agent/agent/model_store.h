@@ -1,9 +1,13 @@
 #pragma once
 // SPDX-License-Identifier: Apache-2.0
-// Model files at the site, by hash: fetched from the coordinator once, sealed baselines opened once. Thread-safe.
+// Model files at the site, by hash: fetched from the coordinator once, sealed baselines opened once. Files may lie in a
+// cache (BlobStore::Use): one of an earlier agent is verified before its first use, and fetched again if a power cut
+// has damaged it. Thread-safe.
 
 #include <filesystem>
 #include <functional>
+#include <mutex>
+#include <set>
 
 #include "protocols/crypto/x25519.h"
 #include "protocols/storage/blob_store.h"
@@ -33,6 +37,9 @@ class ModelStore {
                                                     const crypto::X25519KeyPair& key,
                                                     const transport::StopSource& stop);
 
+  // Moves a file made here, whose hash is `digest`, to its place.
+  absl::StatusOr<std::filesystem::path> Adopt(const std::filesystem::path& file, const Digest& digest);
+
   // A baseline sealed under `content_key` (which is for this file only): the same input gives the same bytes.
   static absl::StatusOr<Bytes> SealBaseline(const crypto::SecretBytes& content_key, const BaselineSeal& seal,
                                             ByteView model);
@@ -43,8 +50,13 @@ class ModelStore {
   storage::BlobStore& blobs() { return *blobs_; }
 
  private:
+  absl::Status DropIfDamaged(const Digest& digest);
+  void NoteSound(const Digest& digest);
+
   storage::BlobStore* blobs_;
   CoordinatorLink* link_;
+  std::mutex mutex_;
+  std::set<Digest> sound_;  // written or verified by this process; guarded by mutex_
 };
 
 }  // namespace cloister::site

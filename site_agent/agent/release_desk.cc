@@ -285,6 +285,7 @@ absl::Status ReleaseDesk::Validate(const ReleaseRow& row, const transport::StopS
   for (const plan::ReleaseMember& member : release.manifest.members) {
     CLOISTER_RETURN_IF_ERROR(
         site_->models->Fetch(member.model, std::min(member.size_bytes, kMaxMemberBytes), stop).status());
+    CLOISTER_RETURN_IF_ERROR(site_->models->blobs().Sync(member.model));  // it is to serve without a coordinator
   }
   CLOISTER_ASSIGN_OR_RETURN(const Scored scored, Score(release));
   if (!scored.model_invalid.empty()) {

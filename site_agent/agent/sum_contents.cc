@@ -44,7 +44,7 @@ absl::StatusOr<std::vector<VectorContent>> ExperimentRunner::TrainingContents(co
                      .Put(experiment.plan_digest)
                      .U32(step.round)
                      .Put(step.models[0].blob)
-                     .Put(crypto::Sha256(local_->file()))
+                     .Put(crypto::MerkleRoot(local_->file()))
                      .Take();
   absl::StatusOr<SiteUpdate> made = SiteUpdate::Create(inputs);
   if (!made.ok()) {

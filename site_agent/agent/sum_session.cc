@@ -19,7 +19,8 @@ constexpr size_t kFrameBytes = size_t{1} << 20;
 
 }  // namespace
 
-// Writes packed elements and hashes them on the way.
+// Writes packed elements and hashes them on the way. Not synced: a site that a power cut takes its masked vectors is a
+// dropout, and no other vector can take their place.
 class SpoolFile {
  public:
   static absl::StatusOr<SpoolFile> Create(const std::filesystem::path& path) {
@@ -35,13 +36,9 @@ class SpoolFile {
     return WriteAll(file_.get(), bytes, path_);
   }
 
-  absl::Status Finish(SumVectorRow& row) {
-    if (fsync(file_.get()) != 0) {
-      return ErrnoStatus(errno, "cannot write", path_);
-    }
+  void Finish(SumVectorRow& row) {
     row.digest = sha_.Finish();
     row.path = path_.string();
-    return absl::OkStatus();
   }
 
  private:
@@ -144,6 +141,21 @@ absl::Status SumSession::MaskInto(SpoolFile& file, size_t index,
   return absl::OkStatus();
 }
 
+std::string SumSession::SpoolPrefix() const {
+  return fmt::format("{}-{}-{}-{}-", key_.job.value(), key_.kind, key_.round, key_.attempt);
+}
+
+// The sums before this one are over for this site; what it masked for them need not fill the disk.
+void SumSession::DropEarlierVectors() const {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(spool_, ignored)) {
+    const std::filesystem::path& path = entry.path();
+    if (path.extension() == ".masked" && path.filename().string().rfind(SpoolPrefix(), 0) != 0) {
+      std::filesystem::remove(path, ignored);
+    }
+  }
+}
+
 absl::StatusOr<SumVectorRow> SumSession::Spool(size_t index, const VectorContent& content,
                                                const transport::StopSource& stop) {
   const secagg::VectorSpec& spec = session_.params().vectors[index];
@@ -151,15 +163,14 @@ absl::StatusOr<SumVectorRow> SumSession::Spool(size_t index, const VectorContent
   row.name = spec.name;
   row.length = spec.length;
   CLOISTER_ASSIGN_OR_RETURN(SpoolFile file,
-                            SpoolFile::Create(spool_ / fmt::format("{}-{}-{}-{}-{}.masked", key_.job.value(), key_.kind,
-                                                                   key_.round, key_.attempt, spec.name)));
+                            SpoolFile::Create(spool_ / fmt::format("{}{}.masked", SpoolPrefix(), spec.name)));
   if (content.length != spec.length) {
     return absl::InternalError(
         fmt::format("vector {} has {} elements, not {}", spec.name, content.length, spec.length));
   }
   CLOISTER_RETURN_IF_ERROR(secagg::HeldBits(spec.ring_bits) == 64 ? MaskInto(file, index, content.wide, stop)
                                                                   : MaskInto(file, index, content.narrow, stop));
-  CLOISTER_RETURN_IF_ERROR(file.Finish(row));
+  file.Finish(row);
   return row;
 }
 
@@ -172,6 +183,7 @@ absl::StatusOr<std::vector<SumVectorRow>> SumSession::WriteVectors(
       return absl::InternalError("the plan and this site disagree about the number of vectors");
     }
     CLOISTER_RETURN_IF_ERROR(MakeDirectories(spool_));
+    DropEarlierVectors();
     for (size_t i = 0; i < list.size(); ++i) {
       CLOISTER_ASSIGN_OR_RETURN(SumVectorRow row, Spool(i, list[i], stop));
       vectors.push_back(std::move(row));

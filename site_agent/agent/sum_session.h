@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "protocols/secagg/client_session.h"
@@ -53,6 +54,8 @@ class SumSession {
   absl::StatusOr<std::optional<Bytes>> Apply(wire::SumPhase phase, const Bytes& message);
   absl::Status Store(wire::SumPhase phase, const secagg::ClientStep& step, const std::vector<SumVectorRow>& vectors);
   absl::Status CommitTo(const std::vector<SumVectorRow>& vectors);
+  std::string SpoolPrefix() const;
+  void DropEarlierVectors() const;
   absl::StatusOr<SumVectorRow> Spool(size_t index, const VectorContent& content, const transport::StopSource& stop);
   template <typename T>
   absl::Status MaskInto(SpoolFile& file, size_t index,

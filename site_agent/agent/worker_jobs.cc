@@ -46,8 +46,7 @@ WorkerOutcome WorkerJobs::Run(const WorkerJob& job, const transport::StopSource&
   }
   std::error_code ignored;
   std::filesystem::permissions(folder, std::filesystem::perms::owner_all, ignored);
-  if (const absl::Status written = WriteFileAtomically(folder / "job.json", DocumentOf(job).dump(), 0600);
-      !written.ok()) {
+  if (const absl::Status written = WriteWorkerFile(folder / "job.json", DocumentOf(job).dump()); !written.ok()) {
     return unusable(written);
   }
 

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -254,10 +255,16 @@ WorkerError CannotStart(const WorkerCommand& command, int error) {
           fmt::format("cannot start {}: {}", command.program.string(), std::strerror(error))};
 }
 
+// Readable once the process has ended. Invalid where the kernel has no such thing: then kPollMs bounds the wait.
+Descriptor OpenPid(pid_t pid) {
+  return Descriptor(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+}
+
 // Waits for the child, killing its whole group for the first reason that turns up.
 std::optional<WorkerError> Watch(pid_t pid, int out, const WorkerCommand& command, const transport::StopSource& stop,
                                  const std::function<void(const WorkerProgress&)>& on_progress, int& wait_status) {
   LineReader lines(out, on_progress);
+  const Descriptor ended = OpenPid(pid);
   const auto started = SteadyClock::now();
   auto last_line = started;
   bool open = true;
@@ -266,8 +273,8 @@ std::optional<WorkerError> Watch(pid_t pid, int out, const WorkerCommand& comman
     return std::chrono::duration<double>(SteadyClock::now() - then).count();
   };
   while (true) {
-    pollfd waited = {out, POLLIN, 0};
-    poll(&waited, open ? 1 : 0, kPollMs);
+    pollfd waited[] = {{open ? out : -1, POLLIN, 0}, {ended.get(), POLLIN, 0}};
+    poll(waited, 2, kPollMs);
     bool got_any = false;
     open = open && lines.Drain(got_any);
     if (got_any) {
@@ -349,6 +356,15 @@ std::string_view WorkerFailureName(WorkerFailure failure) {
   return "INTERNAL";
 }
 
+absl::Status WriteWorkerFile(const std::filesystem::path& path, ByteView bytes) {
+  unlink(path.c_str());
+  const Descriptor file(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!file.valid()) {
+    return ErrnoStatus(errno, "cannot create", path);
+  }
+  return WriteAll(file.get(), bytes, path);
+}
+
 std::optional<Json> FinishedResult(const std::filesystem::path& folder) {
   const absl::StatusOr<Bytes> text = ReadFile(folder / "result.json", kMaxResultBytes);
   if (!text.ok()) {
@@ -414,7 +430,7 @@ std::variant<Json, WorkerError> RunWorker(const WorkerCommand& command, const tr
     waitpid(pid, &wait_status, 0);
     return CannotStart(command, error);
   }
-  (void)WriteFileAtomically(command.folder / "worker.pid", std::to_string(pid), 0600);
+  (void)WriteWorkerFile(command.folder / "worker.pid", std::to_string(pid));
   const std::optional<WorkerError> killed_for = Watch(pid, out_read.get(), command, stop, on_progress, wait_status);
   std::filesystem::remove(command.folder / "worker.pid", ignored);
   if (killed_for) {

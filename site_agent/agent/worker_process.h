@@ -14,6 +14,7 @@
 #include <string>
 #include <variant>
 
+#include "protocols/base/bytes.h"
 #include "protocols/base/status.h"
 #include "protocols/transport/stop.h"
 
@@ -67,6 +68,10 @@ struct WorkerError {
 // Blocks until the child has ended and all of its process group is gone. `on_progress` is called on this thread.
 std::variant<nlohmann::json, WorkerError> RunWorker(const WorkerCommand& command, const transport::StopSource& stop,
                                                     const std::function<void(const WorkerProgress&)>& on_progress);
+
+// A file for the worker, which may write in this folder too: a link that it left is not followed. Not synced, because a
+// job whose folder a power cut takes is run again.
+absl::Status WriteWorkerFile(const std::filesystem::path& path, ByteView bytes);
 
 // The result of a run that ended well before, or nothing.
 std::optional<nlohmann::json> FinishedResult(const std::filesystem::path& folder);

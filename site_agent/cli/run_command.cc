@@ -96,7 +96,8 @@ absl::Status RunAgent(const SiteConfig& config) {
   }
   CLOISTER_ASSIGN_OR_RETURN(crypto::Certificate ca, transport::LoadAuthority(config.certificates));
   CLOISTER_ASSIGN_OR_RETURN(const std::unique_ptr<SiteStore> store, SiteStore::Open(config.data));
-  CLOISTER_ASSIGN_OR_RETURN(storage::BlobStore blobs, storage::BlobStore::Open(config.data / "blobs"));
+  CLOISTER_ASSIGN_OR_RETURN(storage::BlobStore blobs,
+                            storage::BlobStore::Open(config.data / "blobs", storage::BlobStore::Use::kCache));
 
   transport::ChannelOptions channel_options;
   channel_options.target = config.coordinator;

@@ -4,6 +4,9 @@
 #include "site_agent/storage/row_reader.h"
 
 namespace cloister::site {
+
+using storage::Durable;
+
 namespace {
 
 constexpr int kEventsKept = 1000;
@@ -16,7 +19,8 @@ absl::Status ProgressTable::Put(const ProgressRow& row) {
           "INSERT OR REPLACE INTO progress (job, step, round, rounds, phase, epoch, epochs, batch, batches, loss, "
           "images_per_second, eta_seconds, updated_unix_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
           {row.job, row.step, row.round, row.rounds, row.phase, row.epoch, row.epochs, row.batch, row.batches, row.loss,
-           row.images_per_second, row.eta_seconds, row.updated_unix_ms})
+           row.images_per_second, row.eta_seconds, row.updated_unix_ms},
+          Durable::kWithNext)
       .status();
 }
 
@@ -45,14 +49,17 @@ absl::StatusOr<std::vector<ProgressRow>> ProgressTable::List() const {
 }
 
 absl::Status ProgressTable::Remove(const std::string& job) {
-  return database_->Execute("DELETE FROM progress WHERE job = ?", {job}).status();
+  return database_->Execute("DELETE FROM progress WHERE job = ?", {job}, Durable::kWithNext).status();
 }
 
 absl::Status ProgressTable::AddEvent(const std::string& job, const std::string& text, int64_t now_unix_ms) {
-  CLOISTER_RETURN_IF_ERROR(
-      database_->Execute("INSERT INTO event (time_unix_ms, job, text) VALUES (?, ?, ?)", {now_unix_ms, job, text})
-          .status());
-  return database_->Execute("DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?", {kEventsKept}).status();
+  CLOISTER_RETURN_IF_ERROR(database_
+                               ->Execute("INSERT INTO event (time_unix_ms, job, text) VALUES (?, ?, ?)",
+                                         {now_unix_ms, job, text}, Durable::kWithNext)
+                               .status());
+  return database_
+      ->Execute("DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?", {kEventsKept}, Durable::kWithNext)
+      .status();
 }
 
 absl::StatusOr<std::vector<EventRow>> ProgressTable::Events(size_t limit) const {
@@ -69,7 +76,9 @@ absl::StatusOr<std::vector<EventRow>> ProgressTable::Events(size_t limit) const 
 }
 
 absl::Status ProgressTable::SetFact(const std::string& key, const std::string& value) {
-  return database_->Execute("INSERT OR REPLACE INTO agent_fact (key, value) VALUES (?, ?)", {key, value}).status();
+  return database_
+      ->Execute("INSERT OR REPLACE INTO agent_fact (key, value) VALUES (?, ?)", {key, value}, Durable::kWithNext)
+      .status();
 }
 
 absl::StatusOr<std::optional<std::string>> ProgressTable::Fact(const std::string& key) const {

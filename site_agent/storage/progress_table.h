@@ -1,7 +1,8 @@
 #pragma once
 // SPDX-License-Identifier: Apache-2.0
 // What the agent is doing right now, for the portal and `cloister-site status`: one line per experiment, a short list
-// of events, and facts about the agent itself. Holds nothing about patients.
+// of events, and facts about the agent itself. Holds nothing about patients, and nothing that a power cut may not take
+// (storage::Durable::kWithNext).
 
 #include <optional>
 #include <string>

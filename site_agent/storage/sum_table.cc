@@ -6,6 +6,9 @@
 #include "site_agent/storage/row_reader.h"
 
 namespace cloister::site {
+
+using storage::Durable;
+
 namespace {
 
 // The upper end of the keys that start with `prefix`, so that LIKE's wildcards never matter.
@@ -57,7 +60,7 @@ absl::Status PutCheck(storage::Transaction& transaction, const SumKey& key, cons
 }  // namespace
 
 absl::Status SumTable::PutStep(const SumKey& key, int phase, const SumStepRows& rows) {
-  CLOISTER_ASSIGN_OR_RETURN(storage::Transaction transaction, database_->Begin());
+  CLOISTER_ASSIGN_OR_RETURN(storage::Transaction transaction, database_->Begin(Durable::kWithNext));
   CLOISTER_RETURN_IF_ERROR(PutFacts(transaction, rows.facts));
   CLOISTER_RETURN_IF_ERROR(PutVectors(transaction, key, rows.vectors));
   if (rows.check.has_value()) {
@@ -89,7 +92,7 @@ absl::StatusOr<std::map<std::string, Digest>> SumTable::Facts(const std::string&
 }
 
 absl::Status SumTable::PutMessage(const SumKey& key, int phase, const Bytes& message) {
-  CLOISTER_ASSIGN_OR_RETURN(storage::Transaction transaction, database_->Begin());
+  CLOISTER_ASSIGN_OR_RETURN(storage::Transaction transaction, database_->Begin(Durable::kWithNext));
   CLOISTER_RETURN_IF_ERROR(
       transaction
           .Execute("INSERT INTO sum_message (job, kind, round, attempt, phase, message, reply, sent) "
@@ -113,7 +116,7 @@ absl::Status SumTable::SetSent(const SumKey& key, int phase) {
   return database_
       ->Execute(
           "UPDATE sum_message SET sent = 1 WHERE job = ? AND kind = ? AND round = ? AND attempt = ? AND phase = ?",
-          {key.job.value(), key.kind, key.round, key.attempt, phase})
+          {key.job.value(), key.kind, key.round, key.attempt, phase}, Durable::kWithNext)
       .status();
 }
 
@@ -164,7 +167,9 @@ absl::StatusOr<std::vector<SumCheckRow>> SumTable::Checks(const JobId& job, int 
 }
 
 absl::Status SumTable::SetChecked(const JobId& job, const Digest& model) {
-  return database_->Execute("INSERT OR IGNORE INTO checked_model (job, digest) VALUES (?, ?)", {job.value(), model})
+  return database_
+      ->Execute("INSERT OR IGNORE INTO checked_model (job, digest) VALUES (?, ?)", {job.value(), model},
+                Durable::kWithNext)
       .status();
 }
 

@@ -58,6 +58,8 @@ struct SumStepRows {
   std::optional<SumCheckRow> check;
 };
 
+// What is put here is on the disk with the audit record of what follows from it (storage::Durable::kWithNext): nothing
+// leaves the site without one.
 class SumTable {
  public:
   explicit SumTable(storage::Database* database) : database_(database) {}

@@ -6,6 +6,9 @@
 #include "site_agent/storage/row_reader.h"
 
 namespace cloister::site {
+
+using storage::Durable;
+
 namespace {
 
 constexpr char kColumns[] =
@@ -50,7 +53,7 @@ absl::Status WorkerJobTable::Start(const WorkerJobRow& row) {
                             "ON CONFLICT (key) DO UPDATE SET state = 'running', failure = '', message = '', "
                             "attempts = attempts + 1, started_unix_ms = excluded.started_unix_ms",
                             kColumns),
-                {row.key, row.kind, row.title, row.experiment, row.folder, row.started_unix_ms})
+                {row.key, row.kind, row.title, row.experiment, row.folder, row.started_unix_ms}, Durable::kWithNext)
       .status();
 }
 
@@ -58,7 +61,7 @@ absl::Status WorkerJobTable::Finish(const std::string& key, WorkerJobState state
                                     const std::string& message, int64_t now_unix_ms) {
   return database_
       ->Execute("UPDATE worker_job SET state = ?, failure = ?, message = ?, finished_unix_ms = ? WHERE key = ?",
-                {WorkerJobStateName(state), failure, message, now_unix_ms, key})
+                {WorkerJobStateName(state), failure, message, now_unix_ms, key}, Durable::kWithNext)
       .status();
 }
 

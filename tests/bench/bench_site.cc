@@ -77,7 +77,8 @@ absl::Status RunBenchSite(const BenchSite& bench) {
   CLOISTER_RETURN_IF_ERROR(WriteFiles(config, config.labels[0].file));
 
   CLOISTER_ASSIGN_OR_RETURN(const std::unique_ptr<site::SiteStore> store, site::SiteStore::Open(config.data));
-  CLOISTER_ASSIGN_OR_RETURN(storage::BlobStore blobs, storage::BlobStore::Open(config.data / "blobs"));
+  CLOISTER_ASSIGN_OR_RETURN(storage::BlobStore blobs,
+                            storage::BlobStore::Open(config.data / "blobs", storage::BlobStore::Use::kCache));
   CLOISTER_ASSIGN_OR_RETURN(const crypto::Signer signer,
                             transport::LoadSigner(bench.certificates, crypto::Role::kSite, clock.Now()));
   CLOISTER_ASSIGN_OR_RETURN(parts.ca, transport::LoadAuthority(bench.certificates));

@@ -32,9 +32,10 @@ Digest NaiveTree(const std::vector<Bytes>& leaves) {
 }
 
 TEST(MerkleStreamTest, IsTheTreeOfRfc6962) {
-  for (const size_t size : {size_t{0}, size_t{1}, MerkleStream::kLeafBytes - 1, MerkleStream::kLeafBytes,
-                            MerkleStream::kLeafBytes + 1, 2 * MerkleStream::kLeafBytes, 3 * MerkleStream::kLeafBytes,
-                            5 * MerkleStream::kLeafBytes + 77, 8 * MerkleStream::kLeafBytes}) {
+  for (const size_t size :
+       {size_t{0}, size_t{1}, MerkleStream::kLeafBytes - 1, MerkleStream::kLeafBytes, MerkleStream::kLeafBytes + 1,
+        2 * MerkleStream::kLeafBytes, 3 * MerkleStream::kLeafBytes, 5 * MerkleStream::kLeafBytes + 77,
+        8 * MerkleStream::kLeafBytes, 23 * MerkleStream::kLeafBytes + 5}) {
     Bytes bytes(size, '\0');
     for (size_t i = 0; i < size; ++i) bytes[i] = static_cast<char>(i * 7 + (i >> 20));
     std::vector<Bytes> leaves;

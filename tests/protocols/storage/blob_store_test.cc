@@ -126,6 +126,33 @@ TEST_F(BlobStoreTest, PutFileCopiesOrMoves) {
   EXPECT_EQ(FileCount(root()), 1u);
 }
 
+TEST_F(BlobStoreTest, AdoptMovesAFileUnderItsHash) {
+  const Bytes bytes = Random(70000, 4);
+  const Digest digest = crypto::Sha256(bytes);
+  const fs::path source = dir_.path() / "next-model";
+  EXPECT_EQ(store_.Adopt(source, digest).code(), StatusCode::kNotFound);
+  ASSERT_TRUE(WriteFileAtomically(source, bytes).ok());
+  ASSERT_TRUE(store_.Adopt(source, digest).ok());
+  EXPECT_FALSE(fs::exists(source));
+  EXPECT_EQ(store_.Read(digest).value(), bytes);
+  // Nobody looks into the file, so a wrong hash shows when it is verified.
+  ASSERT_TRUE(WriteFileAtomically(source, "other").ok());
+  ASSERT_TRUE(store_.Adopt(source, crypto::Sha256("another")).ok());
+  EXPECT_EQ(store_.Verify(crypto::Sha256("another")).code(), StatusCode::kDataLoss);
+}
+
+TEST_F(BlobStoreTest, ACacheHoldsTheSameFiles) {
+  BlobStore cache = BlobStore::Open(root(), BlobStore::Use::kCache).value();
+  const Digest digest = cache.Put("abc").value();
+  EXPECT_EQ(store_.Read(digest).value(), "abc");
+  EXPECT_TRUE(cache.Sync(digest).ok());
+  PartialBlob partial = cache.OpenPartial("t", crypto::Sha256("de"), 2).value();
+  ASSERT_TRUE(partial.Append(0, "de").ok());
+  ASSERT_TRUE(partial.Finish().ok());
+  EXPECT_TRUE(cache.Verify(crypto::Sha256("de")).ok());
+  EXPECT_EQ(cache.Sync(crypto::Sha256("missing")).code(), StatusCode::kNotFound);
+}
+
 TEST_F(BlobStoreTest, PutFileMovesAcrossFileSystems) {
   struct stat here {
   }, there{};

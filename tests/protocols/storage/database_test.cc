@@ -183,6 +183,26 @@ TEST_F(DatabaseTest, TransactionsCommitOrVanish) {
   EXPECT_EQ(rows[1].Int(0).value(), 4);
 }
 
+// SQLite syncs its log at each commit with synchronous = FULL (2), and with NORMAL (1) only before it empties it.
+TEST_F(DatabaseTest, OnlyACommitThatMustBeDurableWaitsForTheDisk) {
+  Database db = Open();
+  ASSERT_TRUE(db.Execute("CREATE TABLE t (a INTEGER PRIMARY KEY)").ok());
+  const auto level = [](Transaction& transaction) {
+    return transaction.Query("PRAGMA synchronous").value()[0].Int(0).value();
+  };
+  for (const Durable durable : {Durable::kNow, Durable::kWithNext, Durable::kWithNext, Durable::kNow}) {
+    Transaction transaction = db.Begin(durable).value();
+    EXPECT_EQ(level(transaction), durable == Durable::kNow ? 2 : 1);
+    ASSERT_TRUE(transaction.Execute("INSERT INTO t (a) VALUES (NULL)").ok());
+    ASSERT_TRUE(transaction.Commit().ok());
+  }
+  ASSERT_TRUE(db.Execute("INSERT INTO t (a) VALUES (9)", {}, Durable::kWithNext).ok());
+  EXPECT_EQ(db.Query("PRAGMA synchronous").value()[0].Int(0).value(), 1);
+  ASSERT_TRUE(db.Execute("INSERT INTO t (a) VALUES (10)").ok());
+  EXPECT_EQ(db.Query("PRAGMA synchronous").value()[0].Int(0).value(), 2);
+  EXPECT_EQ(Open().Query("SELECT a FROM t").value().size(), 6u);
+}
+
 TEST_F(DatabaseTest, AssigningOverAnOpenTransactionRollsItBack) {
   Database a = Open();
   Database b = Database::Open(dir_.path() / "b.db").value();

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "protocols/base/file.h"
 #include "protocols/crypto/hash.h"
 #include "protocols/plan/sums.h"
 #include "protocols/secagg/messages.h"
@@ -64,6 +65,21 @@ TEST_F(ModelChainTest, SitesMakeTheNextModelThemselves) {
     EXPECT_EQ(site->link.downloaded.count(model.blob), 0u);
   }
   EXPECT_EQ(plan::DecodeTrainCounters(second.counters)->samples, plan::DecodeTrainCounters(total_.counters)->samples);
+}
+
+// Models lie in a cache: what a power cut has damaged there is fetched again, and what was checked stays so.
+TEST_F(ModelChainTest, WhatAPowerCutHasDamagedIsFetchedAgain) {
+  const wire::ModelRef model = federation_.PublishModel(total_, 1, initial_);
+  SiteHarness& site = *federation_.sites[1];
+  Begin(site, model);
+  const std::filesystem::path file = site.context().models->blobs().Path(model.blob);
+  site.Kill();
+  ASSERT_TRUE(WriteFileAtomically(file, Bytes(std::filesystem::file_size(file), '\0')).ok());
+  site.Start();
+  Begin(site, model);
+  EXPECT_TRUE(SaysChecked(site));
+  EXPECT_EQ(site.link.downloaded.count(model.blob), 1u);
+  EXPECT_EQ(crypto::Sha256File(file).value(), model.blob);
 }
 
 TEST_F(ModelChainTest, OneChangedElementIsRefused) {

@@ -103,7 +103,7 @@ struct SiteHarness::Running {
           const WorkerJobs::Options& options)
       : secret(LoadSiteSecret(config->data).value()),
         store(SiteStore::Open(config->data).value()),
-        blobs(storage::BlobStore::Open(config->data / "blobs").value()),
+        blobs(storage::BlobStore::Open(config->data / "blobs", storage::BlobStore::Use::kCache).value()),
         egress(link, &store->audit(), clock, id),
         models(&blobs, link),
         chain(&store->sums(), &models, config->data),

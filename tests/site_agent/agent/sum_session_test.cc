@@ -91,6 +91,20 @@ class SumSessionTest : public ::testing::Test {
   std::vector<std::unique_ptr<SumSession>> sessions_;
 };
 
+TEST_F(SumSessionTest, VectorsOfEarlierSumsMakeRoom) {
+  Advance(wire::SumPhase::kAdvertise);
+  Advance(wire::SumPhase::kShare);
+  const std::filesystem::path spool = folder_.path() / "0" / "spool";
+  ASSERT_TRUE(MakeDirectories(spool).ok());
+  ASSERT_TRUE(WriteFileAtomically(spool / "job-1-1-0-update.masked", "old").ok());
+  ASSERT_TRUE(WriteFileAtomically(spool / "baseline.sealed", "kept").ok());
+  const auto vectors = Mask(0);
+  ASSERT_TRUE(vectors.ok()) << vectors.status();
+  EXPECT_TRUE(std::filesystem::exists(vectors->front().path));
+  EXPECT_FALSE(std::filesystem::exists(spool / "job-1-1-0-update.masked"));
+  EXPECT_TRUE(std::filesystem::exists(spool / "baseline.sealed"));
+}
+
 // Killed when the masked vectors are on the disk but the promise to send no others is not: it masks again.
 TEST_F(SumSessionTest, KilledBetweenTheVectorsAndTheirFactItGoesOn) {
   Advance(wire::SumPhase::kAdvertise);

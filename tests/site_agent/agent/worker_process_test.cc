@@ -68,6 +68,21 @@ TEST_F(WorkerProcessTest, ReturnsTheResultAndTheProgress) {
   EXPECT_TRUE(FinishedResult(command.folder).has_value());
 }
 
+// The folder is the worker's too; what it leaves there must not choose which file of the agent is written.
+TEST_F(WorkerProcessTest, AFileForTheWorkerFollowsNoLink) {
+  const std::filesystem::path secret = dir_.path() / "secret";
+  ASSERT_TRUE(WriteFileAtomically(secret, "kept").ok());
+  for (const char* body : {"ln -sf ../secret worker.pid; printf '{}' > result.json",
+                           "ln -sf ../secret job.json; printf '{}' > result.json"}) {
+    const WorkerCommand command = Script(body);
+    EXPECT_TRUE(std::holds_alternative<nlohmann::json>(Run(command)));
+    ASSERT_TRUE(WriteWorkerFile(command.folder / "job.json", "a job").ok());
+    EXPECT_EQ(ReadFile(command.folder / "job.json").value(), "a job");
+    EXPECT_TRUE(std::holds_alternative<nlohmann::json>(Run(command)));
+    EXPECT_EQ(ReadFile(secret).value(), "kept");
+  }
+}
+
 TEST_F(WorkerProcessTest, GetsTheJobFolderAndACleanEnvironment) {
   setenv("CANARY_SECRET", "do-not-pass-on", 1);
   WorkerCommand command = Script("env > environment; pwd > folder; echo \"$@\" > arguments; echo '{}' > result.json");
