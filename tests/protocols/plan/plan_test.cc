@@ -64,6 +64,31 @@ TEST(ExperimentTest, FillsInDefaults) {
   EXPECT_EQ(experiment->task.title_zh, "肺炎");
 }
 
+TEST(ExperimentTest, ManySitesHaveToBeAskedFor) {
+  const auto sites = [](const std::string& limits) { return Parse(Replaced(kExperiment, "minimum: 3", limits)); };
+  EXPECT_EQ(sites("minimum: 3")->sites.maximum, 64);
+  EXPECT_EQ(sites("minimum: 100")->sites.maximum, 100);
+  const auto most = sites("minimum: 1000, maximum: 2000");
+  ASSERT_TRUE(most.ok()) << most.status();
+  EXPECT_EQ(most->sites.maximum, 2000);
+  EXPECT_EQ(most->privacy.colluders, 333);
+  EXPECT_TRUE(QuantizerOf(*most).ok());
+  EXPECT_FALSE(sites("minimum: 3, maximum: 2001").ok());
+}
+
+// Nobody else may be in the roster, and every round and attempt counts as a graph.
+TEST(SumsTest, ASparseGraphIsOfThoseWhoDrewIt) {
+  Experiment plan = Parse(kExperiment).value();
+  plan.sites.invited = {"a", "b"};
+  secagg::SumParams params = SumParamsOf(plan, Digest(), {*JobId::Parse("job-1"), SumKind::kValidate, 1, 0}, {});
+  EXPECT_FALSE(params.graph.has_value());
+  const std::vector<SiteId> drawn = {*SiteId::Parse("a"), *SiteId::Parse("c")};
+  UseSparseGraph(plan, drawn, crypto::Sha256("seed"), params);
+  EXPECT_EQ(params.participants, drawn);
+  EXPECT_EQ(params.graph->seed, crypto::Sha256("seed"));
+  EXPECT_EQ(params.graph->graphs, 8 * 3);
+}
+
 TEST(ExperimentTest, APlanReadsBackAsItselfAndHasOneForm) {
   Experiment experiment = Parse(kExperiment).value();
   experiment.model.parameters = 11'000'000;
@@ -88,7 +113,7 @@ TEST(ExperimentTest, ATypoIsShownWithLineColumnAndWhatIsAllowed) {
             "e.yaml:4:23: 'architecture' cannot be 'resnet81' (did you mean 'resnet18'?); allowed: resnet18, resnet34, "
             "unet_small, torchscript");
   EXPECT_THAT(error("rounds: 8", "round: 8"), HasSubstr("'rounds' is missing"));
-  EXPECT_THAT(error("minimum: 3", "minimum: 2"), HasSubstr("'minimum' must be a whole number from 3 to 64"));
+  EXPECT_THAT(error("minimum: 3", "minimum: 2"), HasSubstr("'minimum' must be a whole number from 3 to 2000"));
   EXPECT_THAT(error("task: chest_pneumonia", "task: chest"), HasSubstr("allowed: chest_pneumonia"));
   EXPECT_THAT(error("deadline: 2h", "deadline: 2"), HasSubstr("must be a duration"));
   EXPECT_THAT(error("per_site: true, ", ""), HasSubstr("per_site: true"));
@@ -187,11 +212,14 @@ TEST(TaskTest, EveryTaskThatShipsIsValidAndRoundTrips) {
 }
 
 TEST(DocumentsTest, AnAcceptanceReadsBack) {
-  const Acceptance acceptance{Digest(), SiteId::Parse("site-a").value(), Bytes(32, 'k')};
+  const Acceptance acceptance{Digest(), SiteId::Parse("site-a").value(), Bytes(32, 'k'), crypto::Sha256("reveal")};
   const auto again = ParseAcceptance(AcceptanceDocument(acceptance));
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(again->site, acceptance.site);
   EXPECT_EQ(again->sealing_key, acceptance.sealing_key);
+  EXPECT_EQ(again->graph_commitment, acceptance.graph_commitment);
+  const Bytes without = Replaced(AcceptanceDocument(acceptance), "\"graph_commitment\"", "\"commitment\"");
+  EXPECT_THAT(std::string(ParseAcceptance(without).status().message()), HasSubstr("graph_commitment"));
   EXPECT_FALSE(ParseAcceptance(AcceptanceDocument({Digest(), acceptance.site, Bytes(31, 'k')})).ok());
 }
 
