@@ -18,6 +18,7 @@
 #include "protocols/secagg/messages.h"
 #include "protocols/secagg/ring.h"
 #include "protocols/update/model_state.h"
+#include "protocols/wire/limits.h"
 
 namespace cloister::coordinator {
 namespace {
@@ -55,6 +56,9 @@ std::vector<wire::ModelRef> Job::SumModels(plan::SumKind kind) const {
         models.push_back(global(models_[i]));
       }
       for (const auto& [site, baseline] : baselines_) {
+        if (models.size() == wire::kMaxModels) {
+          break;  // the others' sites compare with their own, which nobody else scores
+        }
         models.push_back({plan::BaselineModelId(site.value()),
                           wire::ModelKind::kBaseline,
                           baseline.blob,

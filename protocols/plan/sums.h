@@ -107,7 +107,7 @@ secagg::SumParams SumParamsOf(const Experiment& experiment, const Digest& plan, 
                               const std::vector<SumModel>& models, absl::Span<const float> weights = {});
 
 // Puts the sum of more than secagg::kFullGraphSites participants on a sparse graph: `participants` are those who drew
-// `seed` together (secagg::GraphSeedAgreement), and nobody else may be in the roster.
+// `seed` together (secagg::CombineGraphReveals), and nobody else may be in the roster.
 void UseSparseGraph(const Experiment& experiment, std::vector<SiteId> participants, const Digest& seed,
                     secagg::SumParams& params);
 

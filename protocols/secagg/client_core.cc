@@ -87,8 +87,9 @@ absl::StatusOr<Inbox> ReadInbox(const SumParams& params, Shared& state, const Sh
       }
       absl::StatusOr<crypto::SecretBytes> part = OpenCheckPart(state.secrets, state.roster, sharers[i], state.self,
                                                                envelopes.substr(0, kCheckEnvelopeBytes), roots[i]);
-      if (!part.ok())
+      if (!part.ok()) {
         return Annotate(part.status(), fmt::format("the part of the check seed of site {}", owner.value()));
+      }
       inbox.check_parts.push_back(*std::move(part));
       envelopes.remove_prefix(kCheckEnvelopeBytes);
     }

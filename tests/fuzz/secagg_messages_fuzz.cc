@@ -2,6 +2,7 @@
 // The messages of a secure sum: one message has one encoding. A second one would give the same words two digests.
 #include "protocols/secagg/messages.h"
 
+#include "protocols/secagg/graph_seed.h"
 #include "tests/fuzz/target.h"
 
 namespace cloister::fuzz {
@@ -32,6 +33,14 @@ constexpr void (*kDecoders[])(ByteView) = {
     [](ByteView input) { ReadAndWrite(DecodeSignatureSet, input); },
     [](ByteView input) { ReadAndWrite(DecodeUnmask, input); },
     ReadAndWriteShare,
+    [](ByteView input) {
+      const absl::StatusOr<GraphCommits> commits = DecodeGraphCommits(input);
+      if (commits.ok()) RequireSame(EncodeGraphCommits(*commits), input, "commitments have one encoding");
+    },
+    [](ByteView input) {
+      const absl::StatusOr<GraphReveals> reveals = DecodeGraphReveals(input);
+      if (reveals.ok()) RequireSame(EncodeGraphReveals(*reveals), input, "reveals have one encoding");
+    },
 };
 
 }  // namespace
@@ -51,14 +60,17 @@ std::vector<Bytes> Seeds() {
       WithChoice(0, Encode(Advert{{}, site, key, key, {}, true, "certificate", signature})),
       WithChoice(1, Encode(Roster{{"advert 1", "advert 2"}})),
       WithChoice(2, Encode(ShareRoot{{}, site, {}, {}, signature})),
-      WithChoice(3, Encode(Shares{"root", {share, share}})),
-      WithChoice(4, Encode(ShareDelivery{{}, {"root"}, {{site, share, {Digest(), Digest()}}}})),
+      WithChoice(3, Encode(Shares{"root", {share, share}, Bytes(2 * kCheckEnvelopeBytes, 'e')})),
+      WithChoice(4, Encode(ShareDelivery{
+                        {}, {"root"}, {{site, share, {Digest(), Digest()}}}, Bytes(kCheckEnvelopeBytes, 'e')})),
       WithChoice(5, Encode(MaskedCommit{{}, site, {{{}, 37}}, 1, signature})),
       WithChoice(6, Encode(SurvivorList{{}, {"commit"}})),
       WithChoice(7, Encode(Consistency{{}, site, {}, signature})),
       WithChoice(8, Encode(SignatureSet{{}, {"consistency"}})),
       WithChoice(9, Encode(Unmask{{}, {}, site, {{site, SelfMaskShare{}}, {site, KeyShare{}}}, signature})),
       WithChoice(10, Bytes(kShamirShareBytes, '\x01')),
+      WithChoice(11, EncodeGraphCommits({{site, Digest()}})),
+      WithChoice(12, EncodeGraphReveals({{site, key}})),
   };
 }
 

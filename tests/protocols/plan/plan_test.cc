@@ -65,6 +65,31 @@ TEST(ExperimentTest, FillsInDefaults) {
   EXPECT_EQ(experiment->task.title_zh, "肺炎");
 }
 
+TEST(ExperimentTest, ManySitesHaveToBeAskedFor) {
+  const auto sites = [](const std::string& limits) { return Parse(Replaced(kExperiment, "minimum: 3", limits)); };
+  EXPECT_EQ(sites("minimum: 3")->sites.maximum, 64);
+  EXPECT_EQ(sites("minimum: 100")->sites.maximum, 100);
+  const auto most = sites("minimum: 1000, maximum: 2000");
+  ASSERT_TRUE(most.ok()) << most.status();
+  EXPECT_EQ(most->sites.maximum, 2000);
+  EXPECT_EQ(most->privacy.colluders, 333);
+  EXPECT_TRUE(QuantizerOf(*most).ok());
+  EXPECT_FALSE(sites("minimum: 3, maximum: 2001").ok());
+}
+
+// Nobody else may be in the roster, and every round and attempt counts as a graph.
+TEST(SumsTest, ASparseGraphIsOfThoseWhoDrewIt) {
+  Experiment plan = Parse(kExperiment).value();
+  plan.sites.invited = {"a", "b"};
+  secagg::SumParams params = SumParamsOf(plan, Digest(), {*JobId::Parse("job-1"), SumKind::kValidate, 1, 0}, {});
+  EXPECT_FALSE(params.graph.has_value());
+  const std::vector<SiteId> drawn = {*SiteId::Parse("a"), *SiteId::Parse("c")};
+  UseSparseGraph(plan, drawn, crypto::Sha256("seed"), params);
+  EXPECT_EQ(params.participants, drawn);
+  EXPECT_EQ(params.graph->seed, crypto::Sha256("seed"));
+  EXPECT_EQ(params.graph->graphs, 8 * 3);
+}
+
 TEST(ExperimentTest, APlanReadsBackAsItselfAndHasOneForm) {
   Experiment experiment = Parse(kExperiment).value();
   experiment.model.parameters = 11'000'000;
@@ -307,11 +332,14 @@ TEST(TaskTest, EveryTaskThatShipsIsValidAndRoundTrips) {
 }
 
 TEST(DocumentsTest, AnAcceptanceReadsBack) {
-  const Acceptance acceptance{Digest(), SiteId::Parse("site-a").value(), Bytes(32, 'k')};
+  const Acceptance acceptance{Digest(), SiteId::Parse("site-a").value(), Bytes(32, 'k'), crypto::Sha256("reveal")};
   const auto again = ParseAcceptance(AcceptanceDocument(acceptance));
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(again->site, acceptance.site);
   EXPECT_EQ(again->sealing_key, acceptance.sealing_key);
+  EXPECT_EQ(again->graph_commitment, acceptance.graph_commitment);
+  const Bytes without = Replaced(AcceptanceDocument(acceptance), "\"graph_commitment\"", "\"commitment\"");
+  EXPECT_THAT(std::string(ParseAcceptance(without).status().message()), HasSubstr("graph_commitment"));
   EXPECT_FALSE(ParseAcceptance(AcceptanceDocument({Digest(), acceptance.site, Bytes(31, 'k')})).ok());
 }
 

@@ -76,6 +76,59 @@ mutant shamir_threshold shamir.cc 'ShamirTest.OneShareLessDoesNot*' \
   'for (size_t i = 1; i < polynomial.size(); ++i)' \
   'for (size_t i = 1; i + 1 < polynomial.size(); ++i)'
 
+# ---- the graph ----
+mutant parameters_exist params.cc 'NeighbourhoodsTest.SparseParameters*' \
+  'CLOISTER_RETURN_IF_ERROR(Annotate(
+        SparseParametersOf(participants.size(), params.colluders, params.graph->graphs).status(), NameOf(params)));' \
+  ''
+mutant threshold_of_the_parameters neighbourhoods.cc 'NeighbourhoodsTest.ParametersAre*' \
+  'result.threshold_ = parameters.threshold;' \
+  'result.threshold_ = parameters.threshold - 1;'
+mutant graph_of_the_round neighbourhoods.cc 'NeighbourhoodsTest.EveryRound*' \
+  'RoundGraphSeed(params.graph->seed, params.job, params.round, params.attempt)' \
+  'params.graph->seed'
+mutant places_of_participants neighbourhoods.cc 'NeighbourhoodsTest.TheGraphDoesNot*' \
+  'result.place_of_.push_back(place);
+    result.member_of_[place] = member;' \
+  'result.place_of_.push_back(member);
+    result.member_of_[member] = member;'
+mutant graph_seed_in_context transcript.cc 'NeighbourhoodsTest.EveryTerm*' \
+  'writer.Put(graph->seed);' \
+  ''
+mutant degree_in_context transcript.cc 'NeighbourhoodsTest.EveryTerm*' \
+  'writer.U32(static_cast<uint32_t>(graph->parameters.degree));' \
+  ''
+mutant local_threshold_in_context transcript.cc 'NeighbourhoodsTest.EveryTerm*' \
+  'writer.U32(static_cast<uint32_t>(graph->parameters.threshold));' \
+  ''
+mutant neighbours_in_the_roster roster.cc 'SparseAttackTest.P_*' \
+  'CLOISTER_RETURN_IF_ERROR(roster.CheckReach(params, all, all));' \
+  ''
+mutant neighbours_among_sharers client_core.cc 'SparseAttackTest.K_AndP_*' \
+  'CLOISTER_RETURN_IF_ERROR(now.roster.CheckReach(params, sharers, sharers));' \
+  ''
+mutant neighbours_among_survivors client_core.cc 'SparseAttackTest.K_AndP_*' \
+  'CLOISTER_RETURN_IF_ERROR(now.roster.CheckReach(params, now.sharers, survivors));' \
+  ''
+mutant shares_go_to_neighbours server_take.cc 'SparseAttackTest.L_ADealer*' \
+  'share.recipient == (*roster)[neighbourhood[i].member].site &&' \
+  ''
+mutant check_part_for_strangers dealing.cc 'SparseAttackTest.ADealerThatGives*' \
+  'CheckSeedCommitment(roster.ctx1(), from, part) != root.check_part' \
+  'false'
+mutant graph_reveal_is_what_was_committed graph_seed.cc 'GraphSeedTest.AMissing*' \
+  'GraphCommitment(job, site, reveal->second) != commitment' \
+  'false'
+mutant graph_commitment_of_the_job graph_seed.cc 'GraphSeedTest.CommitmentsOfAnotherJob*' \
+  'Blob("CSA1/graph-commit").Blob(job.value())' \
+  'Blob("CSA1/graph-commit")'
+mutant graph_commitment_of_the_site graph_seed.cc 'GraphSeedTest.ACopied*' \
+  'Blob("CSA1/graph-commit").Blob(job.value()).Blob(site.value())' \
+  'Blob("CSA1/graph-commit").Blob(job.value())'
+mutant graph_seed_of_everybody graph_seed.cc 'GraphSeedTest.EverySiteHas*' \
+  'writer.Blob(site.value()).Fixed(reveal->second);' \
+  'writer.Blob(site.value());'
+
 # ---- one story for everybody ----
 mutant roster_in_context transcript.cc 'AttackTest.B_*' \
   'for (const Bytes& advert : adverts) writer.Blob(advert);' \

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "protocols/crypto/aead.h"
+#include "protocols/crypto/hkdf.h"
 #include "tests/protocols/secagg/attack_harness.h"
 
 namespace cloister::secagg {
@@ -130,6 +132,29 @@ TEST_F(SparseAttackTest, L_ADealerWithAnotherNeighbourhood) {
   const Bytes fewer = ResignedShares(shares, 1, [&](Shares& s, ShareRoot&) { s.check_envelopes.clear(); });
   EXPECT_EQ(server.Handle(SiteNumber(1), fewer).code(), absl::StatusCode::kInvalidArgument);
   EXPECT_TRUE(server.Handle(SiteNumber(1), Encode(shares)).ok());
+}
+
+// A dealer that gives one site another part of the check seed than it signed is named there.
+TEST_F(SparseAttackTest, ADealerThatGivesAStrangerAnotherCheckPart) {
+  const VerifiedRoster roster = WholeRoster();
+  const size_t dealer = *Members(false).begin();
+  const SiteId& from = roster[dealer].site;
+  const SiteId& to = roster[0].site;
+  const SiteSecrets secrets =
+      DeriveSecrets(ContextOf(AttackedSparseParams()), from, sum_->SiteOf(from).Inputs().job_secret);
+  const crypto::SecretBytes shared = secrets.channel.Derive(roster[0].channel_key).value();
+  const Bytes info = CanonicalWriter().Blob("CSA1/chan").Blob(from.value()).Blob(to.value()).Take();
+  const crypto::SecretBytes key = crypto::Hkdf(roster.ctx1().view(), shared, info, crypto::kAeadKeyBytes);
+  const Bytes context = CanonicalWriter().Put(roster.ctx1()).Blob(from.value()).Blob(to.value()).Take();
+  const Bytes envelope =
+      crypto::Seal(key, Bytes(crypto::kAeadNonceBytes, '\0'), context, crypto::RandomSecret(32).view()).value();
+  ShareDelivery delivery = DecodeShareDelivery(heard()[1]).value();
+  // The first stranger: nobody's envelope comes before.
+  delivery.check_envelopes.replace(0, kCheckEnvelopeBytes, envelope);
+  TestSite victim = VictimAfter(1);
+  ExpectRefused(victim, Encode(delivery),
+                HasSubstr("site " + from.value() + " sealed another part of the check seed than it signed"));
+  ExpectNothingSent(victim);
 }
 
 TEST_F(SparseAttackTest, P_ARosterWithoutTheVictimsNeighbours) {
