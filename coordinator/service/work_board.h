@@ -31,7 +31,7 @@ wire::Work Make(const BoardWork& work);
 
 class WorkBoard {
  public:
-  static constexpr size_t kAnswersAtOnce = 32;
+  static constexpr size_t kAnswersAtOnce = 16;
 
   WorkBoard();
 

@@ -275,7 +275,7 @@ absl::Status LightSites::TakePart(Site& site, const wire::SumStep& step) {
   }
   wire::SumMessage message{step.job, step.kind, step.round, step.attempt, step.phase, "", {}};
   if (step.phase == wire::SumPhase::kAdvertise) {
-    CLOISTER_RETURN_IF_ERROR(Begin(site, step, *round));
+    CLOISTER_RETURN_IF_ERROR(Begin(site, *round));
     CLOISTER_ASSIGN_OR_RETURN(const secagg::ClientStep advert, site.session->Advertise());
     message.message = *advert.reply;
   } else {
@@ -296,7 +296,7 @@ absl::Status LightSites::TakePart(Site& site, const wire::SumStep& step) {
 }
 
 // Fetches what a site fetches at the start of a round, checks the totals of the one before, and opens the session.
-absl::Status LightSites::Begin(Site& site, const wire::SumStep&, const Round& round) {
+absl::Status LightSites::Begin(Site& site, const Round& round) {
   CLOISTER_RETURN_IF_ERROR(Fetch(site, round.fetched));
   if (site.session && site.session->check() != nullptr && round.totals) {
     CLOISTER_RETURN_IF_ERROR(plan::CheckSumResult(*round.totals, *site.session->check(), round.params.vectors));

@@ -74,7 +74,7 @@ class LightSites {
   absl::Status Accept(Site& site, const wire::ExperimentOffer& offer);
   absl::Status Reveal(Site& site, const wire::GraphSeedTask& task);
   absl::Status TakePart(Site& site, const wire::SumStep& step);
-  absl::Status Begin(Site& site, const wire::SumStep& step, const Round& round);
+  absl::Status Begin(Site& site, const Round& round);
   absl::Status MaskAndUpload(Site& site, const wire::SumStep& step, wire::SumMessage& message);
   absl::Status Submit(Site& site, const wire::SiteMessage& message);
   absl::Status Fetch(Site& site, const Digest& blob);  // and forgets it

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
 
 #include "tests/protocols/secagg/sum_harness.h"
 
@@ -99,6 +100,27 @@ TEST(CheckTagTest, WideElementsAreSignedToo) {
   tag.Add(1, 30, absl::Span<const uint64_t>(x).subspan(30));
   tag.Add(1, 0, absl::Span<const uint64_t>(x).subspan(0, 30));
   EXPECT_EQ(tag.value(), wanted);
+}
+
+// Of 67,108,865, 134,217,729, 2^29 + 1 (the weights' stream passes 4 GiB) and 10^9 elements the last ones.
+TEST(CheckTagTest, PlacesPast32BitsHaveWeightsOfTheirOwn) {
+  const crypto::SecretBytes seed = Seed("large");
+  const auto tag_of = [&](uint64_t first, const std::vector<uint32_t>& x) {
+    CheckTag tag(seed, {{"update", 1'000'000'000, 32}});
+    tag.Add(0, first, absl::Span<const uint32_t>(x));
+    return tag.value();
+  };
+  std::set<uint64_t> places;
+  std::set<uint64_t> weights;
+  for (const uint64_t last : {uint64_t{67'108'864}, uint64_t{134'217'728}, uint64_t{1} << 29, uint64_t{999'999'999}}) {
+    EXPECT_EQ(tag_of(last - 1, {3, 5}), FieldAdd(tag_of(last - 1, {3}), tag_of(last, {5})));
+    // And where an offset that lost its upper bits would be.
+    for (const uint64_t at : {last, last % (uint64_t{1} << 29), last % (uint64_t{1} << 26)}) {
+      places.insert(at);
+      weights.insert(tag_of(at, {1}));
+    }
+  }
+  EXPECT_EQ(weights.size(), places.size());
 }
 
 TEST(CheckTagTest, NoWeightIsUsedTwice) {

@@ -322,6 +322,26 @@ TEST_F(BlobStoreTest, OldPartialsAreSweptButNotOpenOnes) {
   EXPECT_TRUE(open.Finish().ok());
 }
 
+// What has arrived is a sparse file of 5 bytes less than 4 GiB, which takes no room.
+TEST_F(BlobStoreTest, TransfersGoOnPast4GiB) {
+  constexpr uint64_t kArrived = (uint64_t{1} << 32) - 5;
+  const Bytes rest = "abcdefghij";
+  // SHA-256 of that many zeros and `rest`, by Python's hashlib.
+  const Digest digest = *Digest::FromHex("bbbf69820af68be7dc58e5eb897084b7d82b10a196354d20de782f1341ef8a0d");
+  const uint64_t total = kArrived + rest.size();
+  ASSERT_TRUE(store_.OpenPartial("large", digest, total).ok());
+  fs::resize_file(PartialFolder(store_.root()) / PartialName("large", digest, total), kArrived);
+  auto partial = store_.OpenPartial("large", digest, total);
+  ASSERT_TRUE(partial.ok()) << partial.status();
+  EXPECT_EQ(partial->received_bytes(), kArrived);
+  EXPECT_EQ(partial->Append(kArrived - (uint64_t{1} << 32), rest).code(), StatusCode::kOutOfRange);
+  ASSERT_TRUE(partial->Append(kArrived, rest).ok());
+  EXPECT_EQ(partial->Append(total, "k").code(), StatusCode::kOutOfRange);
+  const absl::Status finished = partial->Finish();
+  ASSERT_TRUE(finished.ok()) << finished;
+  EXPECT_EQ(*store_.SizeBytes(digest), total);
+}
+
 TEST_F(BlobStoreTest, DiscardRemovesWhatHasArrived) {
   PartialBlob partial = store_.OpenPartial("a", crypto::Sha256("xy"), 2).value();
   ASSERT_TRUE(partial.Append(0, "x").ok());

@@ -4,6 +4,8 @@
 #include <grpcpp/create_channel.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <optional>
 #include <random>
 #include <thread>
@@ -94,6 +96,33 @@ class BlobTest : public ::testing::Test {
   std::unique_ptr<Server> server_;
   StopSource stop_;
 };
+
+// A sparse file of more than 4 GiB in the place of a blob, read from an offset past 32 bits on.
+TEST_F(BlobTest, ABlobIsReadFromBeyond4GiBOn) {
+  constexpr uint64_t kSize = (uint64_t{1} << 32) + 7;
+  const Digest digest = crypto::Sha256("a large one");
+  const std::filesystem::path path = store_->Path(digest);
+  ASSERT_TRUE(MakeDirectories(path.parent_path()).ok());
+  ASSERT_TRUE(WriteFileAtomically(path, "the start").ok());
+  std::filesystem::resize_file(path, kSize - 7);
+  std::ofstream(path, std::ios::binary | std::ios::app) << "the end";
+  const auto stub = wire::v1::Blobs::NewStub(
+      grpc::CreateChannel("127.0.0.1:" + std::to_string(server_->port()), grpc::InsecureChannelCredentials()));
+  for (const uint64_t from : {kSize - 9, kSize - 7, kSize - 3}) {
+    grpc::ClientContext context;
+    wire::v1::GetBlobRequest request;
+    request.set_digest(std::string(digest.view()));
+    request.set_offset(from);
+    const auto stream = stub->Get(&context, request);
+    wire::v1::BlobChunk chunk;
+    ASSERT_TRUE(stream->Read(&chunk));
+    EXPECT_EQ(chunk.header().size_bytes(), kSize);
+    EXPECT_EQ(chunk.offset(), from);
+    EXPECT_EQ(chunk.data(), Bytes("\0\0the end", 9).substr(from - (kSize - 9)));
+    EXPECT_FALSE(stream->Read(&chunk));
+    EXPECT_TRUE(stream->Finish().ok());
+  }
+}
 
 TEST_F(BlobTest, EverySizeAroundAChunkArrives) {
   const BlobClient client = Client();
