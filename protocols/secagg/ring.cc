@@ -22,6 +22,12 @@ namespace {
 constexpr size_t kBytes24 = 3;
 constexpr uint32_t kMask24 = 0xffffff;
 
+// Empty vectors have no address, which memcpy must not be given.
+template <typename T>
+void Copy(void* to, const void* from, size_t size) {
+  if (size > 0) std::memcpy(to, from, size * sizeof(T));
+}
+
 enum class Use { kStore, kAdd, kSubtract };
 
 template <Use kUse, typename T>
@@ -114,14 +120,14 @@ void ExtendSigns(const uint32_t* values, int ring_bits, int64_t* extended, size_
 
 void Pack(absl::Span<const uint32_t> values, int ring_bits, char* packed) {
   if (ring_bits == 32) {
-    std::memcpy(packed, values.data(), values.size() * sizeof(uint32_t));
+    Copy<uint32_t>(packed, values.data(), values.size());
   } else {
     PackNarrow(values.data(), ring_bits, packed, values.size());
   }
 }
 
 void Pack(absl::Span<const uint64_t> values, int, char* packed) {
-  std::memcpy(packed, values.data(), values.size() * sizeof(uint64_t));
+  Copy<uint64_t>(packed, values.data(), values.size());
 }
 
 void Unpack(const char* packed, int ring_bits, absl::Span<uint32_t> values) {
@@ -129,7 +135,7 @@ void Unpack(const char* packed, int ring_bits, absl::Span<uint32_t> values) {
 }
 
 void Unpack(const char* packed, int, absl::Span<uint64_t> values) {
-  std::memcpy(values.data(), packed, values.size() * sizeof(uint64_t));
+  Copy<uint64_t>(values.data(), packed, values.size());
 }
 
 void AddPacked(const char* packed, int ring_bits, absl::Span<uint32_t> values) {
@@ -152,7 +158,7 @@ void Reduce(int ring_bits, absl::Span<uint32_t> values) {
 void RingView::ReadSigned(uint64_t first, absl::Span<int64_t> values) const {
   const char* from = packed.data() + first * ElementBytes(ring_bits);
   if (ring_bits == 64) {
-    std::memcpy(values.data(), from, values.size() * sizeof(int64_t));
+    Copy<int64_t>(values.data(), from, values.size());
     return;
   }
   constexpr size_t kBlock = 2048;  // elements: stays in the nearest cache
