@@ -152,14 +152,17 @@ absl::StatusOr<std::optional<TrainingResult>> ExperimentRunner::Train(const Acce
                                                                       const Digest& initial_digest) {
   failure_.reset();
   // The local-only baseline is trained without noise: with differential privacy it never leaves the site.
-  const bool with_noise = round > 0 && HasPatientPrivacy(experiment.plan);
-  crypto::SecretBytes noise_key;
-  if (with_noise) {
-    const Digest training = TrainingDigest(experiment.plan_digest, experiment.cohort.digest, round, initial_digest);
+  const bool costs_privacy = round > 0 && experiment.plan.privacy.differential_privacy.has_value();
+  const Digest training = TrainingDigest(experiment.plan_digest, experiment.cohort.digest, round, initial_digest);
+  if (costs_privacy) {
     if (const absl::Status spent = privacy_.Spend(experiment.plan, experiment.cohort, training); !spent.ok()) {
       failure_ = wire::FailureReason::kInternal;
       return Annotate(spent, "differential privacy");
     }
+  }
+  crypto::SecretBytes noise_key;
+  const bool with_noise = costs_privacy && HasPatientPrivacy(experiment.plan);
+  if (with_noise) {
     noise_key = NoiseKey(experiment.job_secret, training);
   }
   const WorkerJob job =

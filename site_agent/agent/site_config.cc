@@ -145,6 +145,11 @@ absl::StatusOr<SiteConfig> ReadSiteConfig(const std::filesystem::path& file) {
   return ParseSiteConfig(text, file);
 }
 
+absl::StatusOr<Policy> ReadPolicy(const std::filesystem::path& file) {
+  CLOISTER_ASSIGN_OR_RETURN(const Bytes text, ReadFile(file, uint64_t{1} << 20));
+  return ParsePolicy(text, file.string());
+}
+
 std::string SampleSiteConfig(const std::string& site) {
   return fmt::format(kSampleConfig, fmt::arg("site", site));
 }

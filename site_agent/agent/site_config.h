@@ -10,6 +10,7 @@
 
 #include "protocols/base/ids.h"
 #include "protocols/base/status.h"
+#include "site_agent/policy/policy.h"
 
 namespace cloister::site {
 
@@ -63,6 +64,9 @@ struct SiteConfig {
 absl::StatusOr<SiteConfig> ParseSiteConfig(const std::string& text, const std::filesystem::path& file);
 // Also NOT_FOUND, PERMISSION_DENIED.
 absl::StatusOr<SiteConfig> ReadSiteConfig(const std::filesystem::path& file);
+
+// The site's policy file, at most 1 MiB. Codes as ParsePolicy and ReadFile.
+absl::StatusOr<Policy> ReadPolicy(const std::filesystem::path& file);
 
 // A configuration to start from, with comments.
 std::string SampleSiteConfig(const std::string& site);

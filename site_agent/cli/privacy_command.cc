@@ -8,7 +8,6 @@
 
 #include "site_agent/cli/command.h"
 #include "site_agent/cli/text.h"
-#include "site_agent/policy/policy.h"
 
 namespace cloister::site {
 namespace {

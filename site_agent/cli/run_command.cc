@@ -19,7 +19,6 @@
 #include "site_agent/cli/site_pacs.h"
 #include "site_agent/cohort/pacs_study_source.h"
 #include "site_agent/link/grpc_coordinator_link.h"
-#include "site_agent/policy/policy.h"
 #include "site_agent/web/portal.h"
 
 namespace cloister::site {
@@ -56,7 +55,7 @@ absl::StatusOr<std::unique_ptr<Portal>> StartPortal(const SiteConfig& config, Si
   options.host = config.portal_host;
   options.port = config.portal_port;
   options.users_file = config.portal_users;
-  options.policy = config.policy;
+  options.policy = [file = config.policy] { return ReadPolicy(file); };
   const absl::Status readable = transport::ReadUsers(config.portal_users).status();
   if (absl::IsNotFound(readable)) {
     Log()->warn("nobody can log in to the portal yet: cloister-site portal-user NAME");

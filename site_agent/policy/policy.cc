@@ -5,7 +5,6 @@
 
 #include <algorithm>
 
-#include "protocols/base/file.h"
 #include "protocols/base/strict_yaml.h"
 
 namespace cloister::site {
@@ -116,11 +115,6 @@ absl::StatusOr<Policy> ParsePolicy(const std::string& text, const std::string& f
   }
   CLOISTER_RETURN_IF_ERROR(root.Finish());
   return policy;
-}
-
-absl::StatusOr<Policy> ReadPolicy(const std::filesystem::path& file) {
-  CLOISTER_ASSIGN_OR_RETURN(const Bytes text, ReadFile(file, uint64_t{1} << 20));
-  return ParsePolicy(text, file.string());
 }
 
 std::string_view RefusalName(Refusal refusal) {

@@ -5,7 +5,6 @@
 
 #include <absl/time/time.h>
 
-#include <filesystem>
 #include <optional>
 #include <set>
 #include <string>
@@ -53,8 +52,6 @@ struct Policy {
 // Reads the YAML of a policy file. INVALID_ARGUMENT: "file:line:column: ...". A key that is left out takes the value
 // that allows least.
 absl::StatusOr<Policy> ParsePolicy(const std::string& text, const std::string& file);
-// Also the codes of ReadFile; at most 1 MiB.
-absl::StatusOr<Policy> ReadPolicy(const std::filesystem::path& file);
 
 enum class Refusal {
   kNotApproved,

@@ -90,7 +90,7 @@ absl::StatusOr<std::string> PrivacyText(const PageContext& context, const JobId&
   CLOISTER_ASSIGN_OR_RETURN(const PrivacyTotal others, context.store->privacy().Total(job));
   offer.spent = others.spent_epsilon;
   offer.promised = others.taken_epsilon - others.spent_epsilon;
-  CLOISTER_ASSIGN_OR_RETURN(const Policy policy, ReadPolicy(context.policy));
+  CLOISTER_ASSIGN_OR_RETURN(const Policy policy, context.policy());
   offer.limit = policy.differential_privacy;
   return context.request->language == "zh" ? PrivacyInChinese(offer) : PrivacyInWords(offer);
 }

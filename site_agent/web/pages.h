@@ -4,13 +4,14 @@
 
 #include <absl/time/time.h>
 
-#include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "protocols/base/status.h"
 #include "protocols/transport/http_server.h"
 #include "protocols/transport/page.h"
+#include "site_agent/policy/policy.h"
 #include "site_agent/storage/site_store.h"
 
 namespace cloister::site {
@@ -20,7 +21,7 @@ struct PageContext {
   SiteStore* store;
   const transport::HttpRequest* request;
   absl::Time now;
-  std::filesystem::path policy;  // the site's policy file
+  std::function<absl::StatusOr<Policy>()> policy;  // as it is now
 
   // The text of the page's language.
   const char* Say(const char* english, const char* chinese) const {

@@ -4,12 +4,14 @@
 // clinician, the validation reports, and what left the building. Reads and writes the site's store as the command line
 // does; it never talks to the coordinator or the PACS.
 
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "protocols/base/clock.h"
 #include "protocols/base/status.h"
 #include "protocols/transport/http_server.h"
+#include "site_agent/policy/policy.h"
 #include "site_agent/storage/site_store.h"
 
 namespace cloister::site {
@@ -19,8 +21,8 @@ struct PortalOptions {
   std::string host = "127.0.0.1";
   int port = 0;  // 0: any free one
   transport::Users users;
-  std::filesystem::path policy;      // the site's policy file
-  std::filesystem::path users_file;  // more of them, read at every login; see transport::HttpOptions
+  std::function<absl::StatusOr<Policy>()> policy;  // as it is now
+  std::filesystem::path users_file;                // more of them, read at every login; see transport::HttpOptions
 };
 
 class Portal {

@@ -42,7 +42,7 @@ int main(int argc, char** argv) {
 
   Random random({1});
   std::vector<std::vector<uint8_t>> pixels(static_cast<size_t>(images));
-  TrainingSet set{1, side, side, {}, {}};
+  TrainingSet set{1, side, side, {}, {}, {}};
   for (auto& image : pixels) {
     for (int i = 0; i < side * side; ++i) {
       image.push_back(static_cast<uint8_t>(random.Bits()));
