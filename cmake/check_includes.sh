@@ -35,7 +35,7 @@ only=(
   '<ATen/|models/nets models/train models/infer models/torch_guard.h site_agent/worker'
   '<opencv2/|models/preprocess deploy/phantoms'
   '<dcmtk/|site_agent/ingest site_agent/serve deploy/phantoms'
-  '<gdcm|site_agent/ingest'
+  '<openjpeg|site_agent/ingest'
   '<httplib.h|protocols/transport'
 )
 # Pure rooms: no clock, no threads, no files, no network of their own.

@@ -10,7 +10,7 @@ packages=(
   libgrpc++-dev protobuf-compiler-grpc libprotobuf-dev protobuf-compiler
   libssl-dev libabsl-dev libfmt-dev libspdlog-dev libyaml-cpp-dev nlohmann-json3-dev libcli11-dev
   libsoci-dev libsqlite3-dev libcpp-httplib-dev libcurl4-openssl-dev libseccomp-dev
-  libdcmtk-dev dcmtk libgdcm-dev libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev
+  libdcmtk-dev dcmtk libopenjp2-7-dev libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev
   orthanc orthanc-dicomweb jq procps
 )
 test_packages=(libgtest-dev libgmock-dev libbenchmark-dev clang clang-format libclang-rt-dev dicom3tools)
