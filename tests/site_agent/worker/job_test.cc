@@ -54,6 +54,15 @@ TEST(JobTest, Train) {
   EXPECT_THAT(ReadablePaths(*job), ElementsAre("/data/prepared", "/data/w.safetensors"));
 }
 
+TEST(JobTest, InspectNeedsNoTask) {
+  const auto job = ParseJob(R"({"kind": "inspect", "threads": 1, "memory_mb": 1024, "files": ["/d/a.dcm", "/d/b"]})");
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_THAT(std::get<InspectJob>(job->kind).files, ElementsAre("/d/a.dcm", "/d/b"));
+  EXPECT_THAT(ReadablePaths(*job), ElementsAre("/d/a.dcm", "/d/b"));
+  EXPECT_FALSE(ParseJob(R"({"kind": "inspect", "files": []})").ok());
+  EXPECT_FALSE(ParseJob(R"({"kind": "inspect", "files": ["a.dcm"]})").ok());
+}
+
 TEST(JobTest, InitPrepareValidatePredictSelfTest) {
   Json init = Common("init");
   init["model"] = {{"architecture", "torchscript"}, {"file", "/m/net.pt"}, {"seed", 7}};
