@@ -34,7 +34,7 @@ only=(
   '<torch/|models/nets models/train models/infer models/torch_guard.h site_agent/worker'
   '<ATen/|models/nets models/train models/infer models/torch_guard.h site_agent/worker'
   '<opencv2/|models/preprocess deploy/phantoms'
-  '<dcmtk/|site_agent/ingest site_agent/serve deploy/phantoms'
+  '<dcmtk/|site_agent/deidentify site_agent/ingest site_agent/serve deploy/phantoms'
   '<openjpeg|site_agent/ingest'
   '<httplib.h|protocols/transport'
 )

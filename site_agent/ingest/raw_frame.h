@@ -1,7 +1,7 @@
 #pragma once
 // SPDX-License-Identifier: Apache-2.0
 // One frame of stored samples, decompressed but otherwise untouched: no colour is transformed. DCMTK decodes everything
-// it knows; JPEG 2000 goes through OpenJPEG. Internal to ingest.
+// it knows; JPEG 2000 goes through OpenJPEG. Internal to ingest and deidentify.
 
 #include <dcmtk/config/osconfig.h>
 #include <dcmtk/dcmdata/dctk.h>

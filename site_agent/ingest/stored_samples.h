@@ -1,7 +1,7 @@
 #pragma once
 // SPDX-License-Identifier: Apache-2.0
 // All frames of an image as the samples that are stored in it, one frame in memory at a time: what the file holds
-// before any colour, rescale or window. Internal to ingest.
+// before any colour, rescale or window. Internal to ingest and deidentify.
 
 #include <functional>
 #include <optional>
