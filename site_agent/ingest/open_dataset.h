@@ -1,7 +1,7 @@
 #pragma once
 // SPDX-License-Identifier: Apache-2.0
 // A DICOM file as DCMTK's dataset, for everything here that reads one: guarded against nesting and inflation, from
-// where the dataset really begins and in the encoding it really has. Internal to ingest and deidentify.and deidentify.
+// where the dataset really begins and in the encoding it really has. Internal to ingest and deidentify.
 
 #include <dcmtk/config/osconfig.h>
 #include <dcmtk/dcmdata/dctk.h>
