@@ -13,6 +13,7 @@
 
 #include "protocols/base/file.h"
 #include "site_agent/ingest/dicom_setup.h"
+#include "site_agent/ingest/japanese_text.h"
 #include "site_agent/ingest/open_dataset.h"
 
 namespace cloister::site {
@@ -121,6 +122,11 @@ absl::StatusOr<InstanceHeader> ReadHeader(const std::filesystem::path& path) {
 
 std::string ToUtf8(const std::string& text, const std::string& specific_character_set) {
   PrepareDicom();
+  if (IsJapanese(specific_character_set)) {
+    if (const std::optional<std::string> utf8 = JapaneseToUtf8(text, specific_character_set)) {
+      return *utf8;
+    }
+  }
   DcmSpecificCharacterSet converter;
   OFString utf8;
   const auto select = [&](const std::string& charset) {
