@@ -32,6 +32,8 @@ log=$(mktemp)
 # A package's service must not start by itself: the scripts start their own PACS.
 install() {
   "${as_root[@]}" apt-get update -qq &&
+  # Newer Debians have the character sets of names (GB18030, EUC-JP) in a package of their own.
+  if apt-cache show libc-gconv-modules-extra >/dev/null 2>&1; then missing+=(libc-gconv-modules-extra); fi &&
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y --no-install-recommends "${missing[@]}"
 }
 if ! install >"$log" 2>&1; then
