@@ -34,8 +34,8 @@ only=(
   '<torch/|models/nets models/train models/infer models/torch_guard.h site_agent/worker'
   '<ATen/|models/nets models/train models/infer models/torch_guard.h site_agent/worker'
   '<opencv2/|models/preprocess deploy/phantoms'
-  '<dcmtk/|site_agent/ingest site_agent/serve deploy/phantoms'
-  '<gdcm|site_agent/ingest'
+  '<dcmtk/|site_agent/deidentify site_agent/ingest site_agent/serve deploy/phantoms'
+  '<openjpeg|site_agent/ingest'
   '<httplib.h|protocols/transport'
 )
 # Pure rooms: no clock, no threads, no files, no network of their own.

@@ -10,7 +10,7 @@ packages=(
   libgrpc++-dev protobuf-compiler-grpc libprotobuf-dev protobuf-compiler
   libssl-dev libabsl-dev libfmt-dev libspdlog-dev libyaml-cpp-dev nlohmann-json3-dev libcli11-dev
   libsoci-dev libsqlite3-dev libcpp-httplib-dev libcurl4-openssl-dev libseccomp-dev
-  libdcmtk-dev dcmtk libgdcm-dev libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev
+  libdcmtk-dev dcmtk libopenjp2-7-dev libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev
   orthanc orthanc-dicomweb jq procps
 )
 test_packages=(libgtest-dev libgmock-dev libbenchmark-dev clang clang-format libclang-rt-dev dicom3tools)
@@ -32,6 +32,8 @@ log=$(mktemp)
 # A package's service must not start by itself: the scripts start their own PACS.
 install() {
   "${as_root[@]}" apt-get update -qq &&
+  # Newer Debians have the character sets of names (GB18030, EUC-JP) in a package of their own.
+  if apt-cache show libc-gconv-modules-extra >/dev/null 2>&1; then missing+=(libc-gconv-modules-extra); fi &&
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y --no-install-recommends "${missing[@]}"
 }
 if ! install >"$log" 2>&1; then

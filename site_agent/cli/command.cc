@@ -115,6 +115,7 @@ int RunCommandLine(const std::vector<std::string>& arguments, Terminal terminal)
   CommandSet commands(&app, &session);
   AddSetupCommands(commands);
   AddDoctorCommand(commands);
+  AddInspectCommand(commands);
   AddCohortCommands(commands);
   AddExperimentCommands(commands);
   AddPrivacyCommand(commands);

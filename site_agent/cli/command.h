@@ -89,6 +89,7 @@ int RunCommandLine(const std::vector<std::string>& arguments, Terminal terminal)
 // One function a file of commands.
 void AddSetupCommands(CommandSet& commands);       // init, enroll, run
 void AddDoctorCommand(CommandSet& commands);       // doctor
+void AddInspectCommand(CommandSet& commands);      // inspect
 void AddCohortCommands(CommandSet& commands);      // cohort show|build
 void AddExperimentCommands(CommandSet& commands);  // experiments, approve, decline
 void AddPrivacyCommand(CommandSet& commands);      // privacy

@@ -9,28 +9,13 @@
 #include "site_agent/agent/agent.h"
 #include "site_agent/agent/worker_process.h"
 #include "site_agent/cli/doctor.h"
+#include "site_agent/cli/scratch_folder.h"
 #include "site_agent/cli/text.h"
 
 namespace cloister::site {
 namespace {
 
 using Json = nlohmann::json;
-
-// A job folder that goes with it.
-class ScratchFolder {
- public:
-  explicit ScratchFolder(std::filesystem::path path) : path_(std::move(path)) {}
-  ~ScratchFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 std::vector<Finding> Judge(const Json& result) {
   std::string allowed;

@@ -6,14 +6,18 @@
 #include <dcmtk/config/osconfig.h>
 #include <dcmtk/dcmdata/dcspchrs.h>
 #include <dcmtk/dcmdata/dctk.h>
+#include <fmt/format.h>
+#include <unistd.h>
 
+#include <cerrno>
+
+#include "protocols/base/file.h"
 #include "site_agent/ingest/dicom_setup.h"
-#include "site_agent/ingest/nesting_guard.h"
+#include "site_agent/ingest/japanese_text.h"
+#include "site_agent/ingest/open_dataset.h"
 
 namespace cloister::site {
 namespace {
-
-constexpr uint64_t kHeaderLimitBytes = uint64_t{256} << 20;
 
 std::string Text(DcmItem& item, const DcmTagKey& tag) {
   OFString value;
@@ -60,23 +64,31 @@ absl::Status CheckUid(const std::string& uid, const char* keyword) {
   return absl::OkStatus();
 }
 
+absl::Status HeaderStatus(const std::filesystem::path& path, const Rejection& rejection) {
+  if (access(path.c_str(), R_OK) != 0) {
+    return ErrnoStatus(errno, "read", path);
+  }
+  const std::string message =
+      fmt::format("cannot read the DICOM header of {}: {}", path.filename().string(), rejection.message);
+  return rejection.reason == RejectReason::kTooLarge ? absl::ResourceExhaustedError(message)
+                                                     : absl::InvalidArgumentError(message);
+}
+
 }  // namespace
 
 absl::StatusOr<InstanceHeader> ReadHeader(const std::filesystem::path& path) {
-  PrepareDicom();
-  CLOISTER_RETURN_IF_ERROR(CheckNesting(path, kHeaderLimitBytes));
-  DcmFileFormat file;
-  const OFCondition loaded = file.loadFileUntilTag(OFFilename(path.c_str()), EXS_Unknown, EGL_noChange,
-                                                   DCM_MaxReadLength, ERM_autoDetect, DCM_PixelData);
-  CLOISTER_RETURN_IF_ERROR(FileStatus(loaded, "cannot read the DICOM header of " + path.filename().string()));
-
-  DcmDataset& data = *file.getDataset();
+  std::variant<OpenedDataset, Rejection> outcome = OpenDataset(path, ReadUpTo::kPixelData);
+  if (const Rejection* rejection = std::get_if<Rejection>(&outcome)) {
+    return HeaderStatus(path, *rejection);
+  }
+  const OpenedDataset& opened = std::get<OpenedDataset>(outcome);
+  DcmDataset& data = *opened.data;
   InstanceHeader header;
   header.study_instance_uid = Text(data, DCM_StudyInstanceUID);
   header.series_instance_uid = Text(data, DCM_SeriesInstanceUID);
   header.sop_instance_uid = Text(data, DCM_SOPInstanceUID);
   header.sop_class_uid = Text(data, DCM_SOPClassUID);
-  header.transfer_syntax_uid = DcmXfer(data.getOriginalXfer()).getXferID();
+  header.transfer_syntax_uid = opened.transfer_syntax_uid;
   header.specific_character_set = Text(data, DCM_SpecificCharacterSet);
   header.accession_number = Text(data, DCM_AccessionNumber);
   header.patient_id = Text(data, DCM_PatientID);
@@ -110,6 +122,11 @@ absl::StatusOr<InstanceHeader> ReadHeader(const std::filesystem::path& path) {
 
 std::string ToUtf8(const std::string& text, const std::string& specific_character_set) {
   PrepareDicom();
+  if (IsJapanese(specific_character_set)) {
+    if (const std::optional<std::string> utf8 = JapaneseToUtf8(text, specific_character_set)) {
+      return *utf8;
+    }
+  }
   DcmSpecificCharacterSet converter;
   OFString utf8;
   const auto select = [&](const std::string& charset) {

@@ -7,28 +7,12 @@
 
 #include <new>
 
-#include "site_agent/ingest/dicom_setup.h"
 #include "site_agent/ingest/grey_values.h"
-#include "site_agent/ingest/nesting_guard.h"
+#include "site_agent/ingest/open_dataset.h"
 #include "site_agent/ingest/raw_frame.h"
 
 namespace cloister::site {
 namespace {
-
-constexpr uint64_t kHeaderLimitBytes = uint64_t{256} << 20;
-
-std::optional<PixelSpacing> ReadSpacing(DcmDataset& data) {
-  for (const auto& [tag, at_detector] : {std::pair{DCM_PixelSpacing, false}, std::pair{DCM_ImagerPixelSpacing, true},
-                                         std::pair{DCM_NominalScannedPixelSpacing, true}}) {
-    Float64 row = 0;
-    Float64 column = 0;
-    const bool found = data.findAndGetFloat64(tag, row, 0).good() && data.findAndGetFloat64(tag, column, 1).good();
-    if (found && row > 0 && column > 0 && row < 1000 && column < 1000) {
-      return PixelSpacing{row, column, at_detector};
-    }
-  }
-  return std::nullopt;
-}
 
 std::variant<DecodedImage, Rejection> Decode(const std::filesystem::path& path, const DecodeOptions& options) {
   std::error_code error;
@@ -36,25 +20,22 @@ std::variant<DecodedImage, Rejection> Decode(const std::filesystem::path& path, 
   if (!error && size > options.max_file_bytes) {
     return Rejection{RejectReason::kTooLarge, fmt::format("{} bytes; the limit is {}", size, options.max_file_bytes)};
   }
-  if (const absl::Status nesting = CheckNesting(path, kHeaderLimitBytes); !nesting.ok()) {
-    return Rejection{RejectReason::kUnreadable, std::string(nesting.message())};
+  std::variant<OpenedDataset, Rejection> outcome = OpenDataset(path, ReadUpTo::kEnd);
+  if (const Rejection* rejection = std::get_if<Rejection>(&outcome)) {
+    return *rejection;
   }
-  DcmFileFormat file;
-  if (const OFCondition loaded = file.loadFile(path.c_str()); loaded.bad()) {
-    DcmFileFormat head;
-    const bool header_is_good =
-        head.loadFileUntilTag(path.c_str(), EXS_Unknown, EGL_noChange, DCM_MaxReadLength, ERM_autoDetect, DCM_PixelData)
-            .good() &&
-        head.getDataset()->tagExists(DCM_Rows);
-    return Rejection{header_is_good ? RejectReason::kTruncated : RejectReason::kUnreadable, loaded.text()};
-  }
-  DcmDataset& data = *file.getDataset();
+  OpenedDataset& opened = std::get<OpenedDataset>(outcome);
+  DcmDataset& data = *opened.data;
   PixelLayout layout;
   if (auto rejection = ReadLayout(data, options, &layout)) {
     return *rejection;
   }
   RawFrame raw;
-  if (auto rejection = ReadFrame(data, layout, options.frame, &raw)) {
+  FrameReader reader(&opened, &layout);
+  if (auto rejection = reader.Check()) {
+    return *rejection;
+  }
+  if (auto rejection = reader.Read(options.frame, &raw)) {
     return *rejection;
   }
 
@@ -62,7 +43,7 @@ std::variant<DecodedImage, Rejection> Decode(const std::filesystem::path& path, 
   image.rows = layout.rows;
   image.columns = layout.columns;
   image.bits_stored = layout.bits_stored;
-  image.pixel_spacing = ReadSpacing(data);
+  image.pixel_spacing = ReadPixelSpacing(data, options.frame);
   image.was_colour = layout.samples == 3 || layout.photometric == "PALETTE COLOR";
   if (image.was_colour) {
     if (auto rejection = Luma(data, raw, layout, &image.pixels)) {
@@ -92,28 +73,7 @@ std::variant<DecodedImage, Rejection> Decode(const std::filesystem::path& path, 
 
 }  // namespace
 
-std::string_view RejectReasonName(RejectReason reason) {
-  switch (reason) {
-    case RejectReason::kUnreadable:
-      return "UNREADABLE";
-    case RejectReason::kNoPixelData:
-      return "NO_PIXEL_DATA";
-    case RejectReason::kUnsupportedTransferSyntax:
-      return "UNSUPPORTED_TRANSFER_SYNTAX";
-    case RejectReason::kUnsupportedPixelFormat:
-      return "UNSUPPORTED_PIXEL_FORMAT";
-    case RejectReason::kTooLarge:
-      return "TOO_LARGE";
-    case RejectReason::kTruncated:
-      return "TRUNCATED";
-    case RejectReason::kDecodeFailed:
-      return "DECODE_FAILED";
-  }
-  return "UNREADABLE";
-}
-
 std::variant<DecodedImage, Rejection> DecodeGrayscale(const std::filesystem::path& path, const DecodeOptions& options) {
-  PrepareDicom();
   try {
     return Decode(path, options);
   } catch (const std::bad_alloc&) {

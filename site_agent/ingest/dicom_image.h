@@ -6,31 +6,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
-#include <string>
-#include <string_view>
 #include <variant>
 #include <vector>
 
+#include "site_agent/ingest/rejection.h"
+
 namespace cloister::site {
-
-enum class RejectReason {
-  kUnreadable,                 // missing, not DICOM, malformed
-  kNoPixelData,                // a report, a presentation state, ...
-  kUnsupportedTransferSyntax,  // video, unknown or private encoding
-  kUnsupportedPixelFormat,     // photometric interpretation or sample layout we do not know
-  kTooLarge,                   // more pixels than the limits allow
-  kTruncated,                  // fewer bytes of pixels than the header promises
-  kDecodeFailed,               // the codec gave up
-};
-
-// "UNREADABLE", "NO_PIXEL_DATA", "UNSUPPORTED_TRANSFER_SYNTAX", "UNSUPPORTED_PIXEL_FORMAT", "TOO_LARGE", "TRUNCATED",
-// "DECODE_FAILED".
-std::string_view RejectReasonName(RejectReason reason);
-
-struct Rejection {
-  RejectReason reason = RejectReason::kUnreadable;
-  std::string message;  // for people; carries no patient data
-};
 
 struct PixelSpacing {
   double row_mm = 0;  // distance between the centres of vertically adjacent pixels

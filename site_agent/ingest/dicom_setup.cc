@@ -4,6 +4,7 @@
 #include "site_agent/ingest/dicom_setup.h"
 
 #include <dcmtk/dcmdata/dcerror.h>
+#include <dcmtk/dcmdata/dcvr.h>
 #include <dcmtk/dcmnet/cond.h>
 #include <dcmtk/dcmnet/dul.h>
 #include <dcmtk/oflog/oflog.h>
@@ -17,6 +18,7 @@ void PrepareDicom() {
   static std::once_flag once;
   std::call_once(once, [] {
     OFLog::configure(OFLogger::OFF_LOG_LEVEL);
+    dcmEnableUnknownVRConversion.set(OFTrue);  // some archives store all they do not know as UN (PS3.5 6.2.2)
     setenv("TCP_NODELAY", "1", /*overwrite=*/0);
     dcmDisableGethostbyaddr.set(OFTrue);
   });

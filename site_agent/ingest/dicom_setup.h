@@ -13,7 +13,8 @@
 namespace cloister::site {
 
 // Once per process, thread-safe, cheap to repeat. Silences DCMTK's own log (it prints patient data), sets TCP_NODELAY
-// (without it every image waits 45 ms) unless the environment already has it, and turns reverse DNS off.
+// (without it every image waits 45 ms) unless the environment already has it, turns reverse DNS off, and has known
+// attributes of VR UN read as what they are.
 void PrepareDicom();
 
 // OK for a good condition. Otherwise "`what`: DCMTK's text": missing file NOT_FOUND, full disk or memory

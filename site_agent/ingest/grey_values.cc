@@ -7,49 +7,21 @@
 #include <cmath>
 #include <cstring>
 
+#include "site_agent/ingest/functional_groups.h"
+
 namespace cloister::site {
 namespace {
 
 template <typename Stored>
 void Unpack(const RawFrame& raw, const PixelLayout& layout, std::vector<float>* values) {
-  const int unused = layout.bits_allocated - layout.bits_stored;
+  const int above = 8 * layout.BytesPerSample() - 1 - layout.high_bit;
+  const int unused = 8 * layout.BytesPerSample() - layout.bits_stored;
   for (size_t i = 0; i < values->size(); ++i) {
     std::make_unsigned_t<Stored> bits;
     std::memcpy(&bits, raw.bytes.data() + i * sizeof(bits), sizeof(bits));
-    bits = static_cast<std::make_unsigned_t<Stored>>(bits << unused);  // drops what lies above the stored bits
+    bits = static_cast<std::make_unsigned_t<Stored>>(bits << above);  // drops what lies above the stored bits
     (*values)[i] = static_cast<float>(static_cast<Stored>(bits) >> unused);
   }
-}
-
-// The first item of `sequence` in `item`, or null.
-DcmItem* FirstItem(DcmItem& item, const DcmTagKey& sequence) {
-  DcmItem* found = nullptr;
-  return item.findAndGetSequenceItem(sequence, found, 0).good() ? found : nullptr;
-}
-
-// Where an enhanced multi-frame keeps a macro: per frame, else shared; a classic image keeps it in the dataset.
-DcmItem& MacroHolder(DcmDataset& data, int frame, const DcmTagKey& macro) {
-  DcmItem* group = nullptr;
-  if (data.findAndGetSequenceItem(DCM_PerFrameFunctionalGroupsSequence, group, frame).good() && group != nullptr) {
-    if (DcmItem* found = FirstItem(*group, macro)) {
-      return *found;
-    }
-  }
-  if (DcmItem* shared = FirstItem(data, DCM_SharedFunctionalGroupsSequence)) {
-    if (DcmItem* found = FirstItem(*shared, macro)) {
-      return *found;
-    }
-  }
-  return data;
-}
-
-bool FiniteNumber(DcmItem& item, const DcmTagKey& tag, double* value) {
-  Float64 number = 0;
-  if (item.findAndGetFloat64(tag, number).bad() || !std::isfinite(number)) {
-    return false;
-  }
-  *value = number;
-  return true;
 }
 
 // A LUT with its descriptor (number of entries, first value mapped, bits).
@@ -157,6 +129,7 @@ std::optional<Rejection> PaletteLuma(DcmDataset& data, const RawFrame& raw, cons
 std::vector<float> StoredValues(const RawFrame& raw, const PixelLayout& layout) {
   std::vector<float> values(layout.SampleCount());
   switch (layout.bits_allocated) {
+    case 1:
     case 8:
       layout.is_signed ? Unpack<int8_t>(raw, layout, &values) : Unpack<uint8_t>(raw, layout, &values);
       break;
@@ -176,12 +149,6 @@ std::optional<Rejection> Luma(DcmDataset& data, const RawFrame& raw, const Pixel
   }
   const uint64_t count = layout.SampleCount();
   values->resize(count);
-  if (raw.bytes.size() < layout.FrameBytes()) {  // native 4:2:2: Y Y Cb Cr for two pixels
-    for (uint64_t i = 0; i < count; ++i) {
-      (*values)[i] = SampleAsByte(raw, layout, i / 2 * 4 + i % 2);
-    }
-    return std::nullopt;
-  }
   const uint64_t pixel_step = raw.planar ? 1 : 3;
   const uint64_t sample_step = raw.planar ? count : 1;
   const bool rgb = raw.photometric == "RGB";

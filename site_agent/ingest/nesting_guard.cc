@@ -16,13 +16,15 @@
 #include <vector>
 
 #include "protocols/base/file.h"
+#include "site_agent/ingest/dataset_start.h"
 
 namespace cloister::site {
 namespace {
 
 constexpr size_t kMaxDepth = 2 * 64;  // a sequence and its item are two frames
 constexpr uint64_t kMaxElements = 2'000'000;
-constexpr uint64_t kInflateLimitBytes = uint64_t{64} << 20;
+constexpr uint64_t kInflateKeptBytes = uint64_t{64} << 20;
+constexpr uint64_t kInflateLimitBytes = uint64_t{1} << 30;
 constexpr uint32_t kUndefined = 0xffffffff;
 constexpr uint64_t kNoEnd = std::numeric_limits<uint64_t>::max();
 constexpr uint32_t kItem = 0xfffee000;
@@ -76,38 +78,14 @@ class MemorySource final : public Source {
   std::string bytes_;
 };
 
-uint32_t Little(const unsigned char* p, int size) {
-  uint32_t value = 0;
-  for (int i = 0; i < size; ++i) {
-    value |= uint32_t{p[i]} << (8 * i);
-  }
-  return value;
-}
-
-uint32_t Big(const unsigned char* p, int size) {
-  uint32_t value = 0;
-  for (int i = 0; i < size; ++i) {
-    value = value << 8 | p[i];
-  }
-  return value;
-}
-
-bool LooksLikeVr(const unsigned char* p) {
-  return p[0] >= 'A' && p[0] <= 'Z' && p[1] >= 'A' && p[1] <= 'Z';
-}
-
-bool HasLongLength(const unsigned char* vr) {
-  static const char* const kLong[] = {"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"};
-  return std::any_of(std::begin(kLong), std::end(kLong), [&](const char* v) { return std::memcmp(v, vr, 2) == 0; });
-}
-
 struct Element {
   uint32_t tag = 0;
   uint32_t length = 0;
   uint64_t value_offset = 0;
-  bool sequence = false;   // SQ, or UN of undefined length
+  bool sequence = false;   // SQ, or UN with items in it
   bool fragments = false;  // OB or OW of undefined length: items of raw bytes
   bool implicit_inside = false;
+  bool big_endian_inside = false;
 };
 
 struct Syntax {
@@ -143,12 +121,14 @@ class Walker {
   struct Frame {
     uint64_t end = kNoEnd;
     bool implicit_vr = false;
+    bool big_endian = false;
     bool fragments = false;
   };
 
   bool implicit_vr() const { return frames_.empty() ? syntax_.implicit_vr : frames_.back().implicit_vr; }
+  bool big_endian() const { return frames_.empty() ? syntax_.big_endian : frames_.back().big_endian; }
   uint32_t Number(const unsigned char* p, int size) const {
-    return syntax_.big_endian ? Big(p, size) : Little(p, size);
+    return big_endian() ? BigEndian(p, size) : LittleEndian(p, size);
   }
   uint32_t Tag(const unsigned char* p) const { return Number(p, 2) << 16 | Number(p + 2, 2); }
 
@@ -161,10 +141,11 @@ class Walker {
     element = Element();
     element.tag = Tag(head);
     element.implicit_inside = implicit_vr();
+    element.big_endian_inside = big_endian();
     element.value_offset = position + 8;
     if (element.tag == kItem || element.tag == kItemEnd || element.tag == kSequenceEnd || implicit_vr()) {
       element.length = Number(head + 4, 4);
-      element.sequence = element.length == kUndefined || StartsWithItem(element);
+      element.sequence = element.length == kUndefined || StartsWithItem(element, big_endian());
     } else if (!HasLongLength(head + 4)) {
       element.length = Number(head + 6, 2);
     } else {
@@ -174,18 +155,25 @@ class Walker {
       element.value_offset = position + 12;
       element.length = Number(head + 8, 4);
       const bool unknown = std::memcmp(head + 4, "UN", 2) == 0;
-      element.sequence = std::memcmp(head + 4, "SQ", 2) == 0 || (unknown && element.length == kUndefined);
+      element.sequence = std::memcmp(head + 4, "SQ", 2) == 0 ||
+                         (unknown && (element.length == kUndefined || StartsWithItem(element, false)));
       element.fragments = !element.sequence && element.length == kUndefined;
-      element.implicit_inside = unknown;
+      if (unknown) {  // DCMTK reads what it knows better: in implicit VR little endian, as PS3.5 6.2.2 has it
+        element.implicit_inside = true;
+        element.big_endian_inside = false;
+      }
     }
     return true;
   }
 
-  // In implicit VR only the dictionary tells a sequence; whatever begins with an item is walked like one.
-  bool StartsWithItem(const Element& element) {
+  // In implicit VR and under UN only the dictionary tells a sequence; whatever begins with an item is walked like one.
+  bool StartsWithItem(const Element& element, bool big_endian) {
     unsigned char head[4] = {};
-    return element.length >= 8 && source_.Read(element.value_offset, reinterpret_cast<char*>(head), 4) == 4 &&
-           Tag(head) == kItem;
+    if (element.length < 8 || source_.Read(element.value_offset, reinterpret_cast<char*>(head), 4) != 4) {
+      return false;
+    }
+    const auto number = big_endian ? BigEndian : LittleEndian;
+    return (number(head, 2) << 16 | number(head + 2, 2)) == kItem;
   }
 
   // Enters, leaves or skips `element`; returns where the next one begins.
@@ -201,7 +189,7 @@ class Walker {
     }
     const bool raw_item = element.tag == kItem && !frames_.empty() && frames_.back().fragments;
     if (!raw_item && (element.tag == kItem || element.sequence || element.fragments)) {
-      frames_.push_back({end, element.implicit_inside, element.fragments});
+      frames_.push_back({end, element.implicit_inside, element.big_endian_inside, element.fragments});
       return element.value_offset;
     }
     return end == kNoEnd ? element.value_offset : end;
@@ -212,59 +200,37 @@ class Walker {
   std::vector<Frame> frames_;
 };
 
-// Skips preamble and file meta information; the transfer syntax is where the dataset says it is, as DCMTK does.
-struct Start {
-  uint64_t dataset = 0;
-  std::string transfer_syntax;
-};
-
-Start FindDataset(Source& source) {
-  Start start;
-  char magic[4] = {};
-  if (source.Read(128, magic, 4) == 4 && std::memcmp(magic, "DICM", 4) == 0) {
-    start.dataset = 132;
-  }
-  while (true) {  // group 2 is always explicit VR little endian
-    unsigned char head[12] = {};
-    const size_t got = source.Read(start.dataset, reinterpret_cast<char*>(head), sizeof(head));
-    if (got < 8 || Little(head, 2) != 2 || !LooksLikeVr(head + 4)) {
-      return start;
-    }
-    const bool is_long = HasLongLength(head + 4);
-    const uint64_t length = is_long ? Little(head + 8, 4) : Little(head + 6, 2);
-    const uint64_t value = start.dataset + (is_long ? 12 : 8);
-    if (Little(head + 2, 2) == 0x0010 && length <= 64) {
-      start.transfer_syntax.resize(length);
-      start.transfer_syntax.resize(source.Read(value, start.transfer_syntax.data(), length));
-      start.transfer_syntax.erase(std::find(start.transfer_syntax.begin(), start.transfer_syntax.end(), '\0'),
-                                  start.transfer_syntax.end());
-    }
-    start.dataset = value + length;
-  }
-}
-
 Syntax GuessSyntax(Source& source, uint64_t position) {
   unsigned char head[8] = {};
   source.Read(position, reinterpret_cast<char*>(head), sizeof(head));
   Syntax syntax;
-  syntax.big_endian = Little(head, 2) > 0x00ff && Big(head, 2) <= 0x00ff;
+  syntax.big_endian = LittleEndian(head, 2) > 0x00ff && BigEndian(head, 2) <= 0x00ff;
   syntax.implicit_vr = !LooksLikeVr(head + 4);
   return syntax;
 }
 
-std::string Inflate(const std::filesystem::path& path, uint64_t offset) {
+// The first kInflateKeptBytes of the inflated dataset. RESOURCE_EXHAUSTED: there is more of it than DCMTK, which keeps
+// all of it in memory, is to be given.
+absl::StatusOr<std::string> Inflate(const std::filesystem::path& path, uint64_t offset) {
   DcmInputFileStream stream(OFFilename(path.c_str()), static_cast<offile_off_t>(offset));
   std::string bytes;
   if (stream.status().bad() || stream.installCompressionFilter(ESC_zlib).bad()) {
     return bytes;
   }
+  uint64_t size = 0;
   std::vector<char> chunk(1 << 16);
-  while (stream.good() && !stream.eos() && bytes.size() < kInflateLimitBytes) {
+  while (stream.good() && !stream.eos()) {
     const offile_off_t got = stream.read(chunk.data(), static_cast<offile_off_t>(chunk.size()));
     if (got <= 0) {
       break;
     }
-    bytes.append(chunk.data(), static_cast<size_t>(got));
+    size += static_cast<uint64_t>(got);
+    if (size > kInflateLimitBytes) {
+      return absl::ResourceExhaustedError("more than 1 GiB once it is inflated");
+    }
+    if (bytes.size() < kInflateKeptBytes) {
+      bytes.append(chunk.data(), static_cast<size_t>(got));
+    }
   }
   return bytes;
 }
@@ -277,16 +243,17 @@ absl::Status CheckNesting(const std::filesystem::path& path, uint64_t limit_byte
     return error ? ErrnoStatus(error.value(), "read", path)
                  : absl::InvalidArgumentError(path.filename().string() + " is not a file");
   }
+  CLOISTER_ASSIGN_OR_RETURN(const DatasetStart start, FindDataset(path));
+  if (start.transfer_syntax_uid == "1.2.840.10008.1.2.1.99") {
+    CLOISTER_ASSIGN_OR_RETURN(std::string bytes, Inflate(path, start.offset));
+    MemorySource inflated(std::move(bytes));
+    return Walker(inflated, GuessSyntax(inflated, 0)).Walk(0, limit_bytes);
+  }
   FileSource file(path);
   if (!file.is_open()) {
     return ErrnoStatus(errno, "read", path);
   }
-  const Start start = FindDataset(file);
-  if (start.transfer_syntax == "1.2.840.10008.1.2.1.99") {
-    MemorySource inflated(Inflate(path, start.dataset));
-    return Walker(inflated, GuessSyntax(inflated, 0)).Walk(0, limit_bytes);
-  }
-  return Walker(file, GuessSyntax(file, start.dataset)).Walk(start.dataset, limit_bytes);
+  return Walker(file, GuessSyntax(file, start.offset)).Walk(start.offset, limit_bytes);
 }
 
 }  // namespace cloister::site

@@ -1,7 +1,7 @@
 #pragma once
 // SPDX-License-Identifier: Apache-2.0
-// One frame of stored samples, decompressed but otherwise untouched. DCMTK decodes everything it knows; JPEG 2000 goes
-// through GDCM. Internal to ingest.
+// One frame of stored samples, decompressed but otherwise untouched: no colour is transformed. DCMTK decodes everything
+// it knows; JPEG 2000 goes through OpenJPEG. Internal to ingest and deidentify.
 
 #include <dcmtk/config/osconfig.h>
 #include <dcmtk/dcmdata/dctk.h>
@@ -10,6 +10,7 @@
 #include <string>
 
 #include "site_agent/ingest/dicom_image.h"
+#include "site_agent/ingest/open_dataset.h"
 
 namespace cloister::site {
 
@@ -21,12 +22,13 @@ struct PixelLayout {
   int samples = 1;  // 1 or 3
   int bits_allocated = 8;
   int bits_stored = 8;
+  int high_bit = 7;
   bool is_signed = false;
   bool planar = false;  // RRR GGG BBB
   std::string photometric;
 
   uint64_t SampleCount() const { return uint64_t{1} * rows * columns; }
-  int BytesPerSample() const { return bits_allocated / 8; }
+  int BytesPerSample() const { return (bits_allocated + 7) / 8; }
   uint64_t FrameBytes() const { return SampleCount() * samples * BytesPerSample(); }
 };
 
@@ -34,16 +36,39 @@ struct PixelLayout {
 // limits.
 std::optional<Rejection> ReadLayout(DcmDataset& data, const DecodeOptions& options, PixelLayout* layout);
 
+// PixelSpacing (of the frame, for enhanced multi-frames), else at the detector: ImagerPixelSpacing, else
+// NominalScannedPixelSpacing. Values that cannot be distances count as absent.
+std::optional<PixelSpacing> ReadPixelSpacing(DcmDataset& data, int frame);
+
 struct RawFrame {
-  std::string bytes;        // native byte order; FrameBytes(), or two thirds of it for native YBR_FULL_422
-  std::string photometric;  // after decoding: codecs turn most YBR into RGB
+  std::string bytes;        // FrameBytes(), native byte order; samples of one bit have a byte each
+  std::string photometric;  // YBR_FULL for what was subsampled
   bool planar = false;
 };
 
-std::optional<Rejection> ReadFrame(DcmDataset& data, const PixelLayout& layout, int frame, RawFrame* raw);
+// All must outlive it.
+class FrameReader {
+ public:
+  FrameReader(OpenedDataset* opened, const PixelLayout* layout) : opened_(opened), layout_(layout) {}
 
-// A JPEG 2000 codestream (or JP2) of one frame of `layout` into raw->bytes.
-std::optional<Rejection> DecodeJpeg2000(const std::string& codestream, const PixelLayout& layout, bool lossless,
-                                        RawFrame* raw);
+  // Looks at the whole of PixelData: a rejection where it cannot hold all frames.
+  std::optional<Rejection> Check();
+  // Cheapest in order.
+  std::optional<Rejection> Read(int frame, RawFrame* raw);
+
+ private:
+  DcmPixelData* pixels();
+  std::optional<Rejection> ReadNative(int frame, RawFrame* raw);
+  std::optional<Rejection> ReadWithDcmtk(int frame, RawFrame* raw);
+  std::optional<Rejection> Codestream(int frame, std::string* codestream);
+
+  OpenedDataset* opened_;
+  const PixelLayout* layout_;
+  Uint32 next_fragment_ = 0;  // of DCMTK's decoder, for the frame after the last one read
+  int next_frame_ = 0;
+};
+
+// A JPEG 2000 or HTJ2K codestream (or JP2) of one frame of `layout` into raw->bytes.
+std::optional<Rejection> DecodeJpeg2000(const std::string& codestream, const PixelLayout& layout, RawFrame* raw);
 
 }  // namespace cloister::site

@@ -340,6 +340,8 @@ absl::StatusOr<Job> ParseJob(const std::string& text) {
     }
     if (kind == "self_test") {
       job.kind = SelfTestJob{fields.Text("action")};
+    } else if (kind == "inspect") {
+      job.kind = InspectJob{fields.Paths("files")};
     } else if (const Json* task = fields.Find("task")) {
       CLOISTER_ASSIGN_OR_RETURN(job.task, plan::ParseTask(task->dump(), "job.json: task"));
       if (kind == "init") {
@@ -353,8 +355,9 @@ absl::StatusOr<Job> ParseJob(const std::string& text) {
       } else if (kind == "predict") {
         job.kind = ReadPredict(fields, job.task, error);
       } else {
-        fields.Fail("kind",
-                    fmt::format("unknown '{}'; allowed: init, prepare, train, validate, predict, self_test", kind));
+        fields.Fail("kind", fmt::format("unknown '{}'; allowed: init, prepare, inspect, train, validate, predict, "
+                                        "self_test",
+                                        kind));
       }
     }
   }
@@ -383,6 +386,7 @@ struct PathCollector {
       Append(paths, item.files);
     }
   }
+  void operator()(const InspectJob& job) { Append(paths, job.files); }
   void operator()(const TrainJob& job) {
     Append(paths, job.model);
     paths.push_back(job.prepared);

@@ -30,6 +30,11 @@ struct PrepareJob {
   std::vector<Case> cases;
 };
 
+// DICOM files -> inspected.jsonl.
+struct InspectJob {
+  std::vector<std::filesystem::path> files;
+};
+
 // Prepared images and labels -> model.safetensors.
 struct TrainJob {
   struct Case {
@@ -75,8 +80,8 @@ struct SelfTestJob {
 struct Job {
   int threads = 1;
   uint64_t memory_bytes = 0;  // at least 512 MiB; 0: no limit
-  plan::Task task;            // of every kind but self_test
-  std::variant<InitJob, PrepareJob, TrainJob, ValidateJob, PredictJob, SelfTestJob> kind;
+  plan::Task task;            // of every kind but inspect and self_test
+  std::variant<InitJob, PrepareJob, InspectJob, TrainJob, ValidateJob, PredictJob, SelfTestJob> kind;
 };
 
 // INVALID_ARGUMENT: not JSON, an unknown or missing field, a value out of range ("job.json: algorithm.optimizer.lr:

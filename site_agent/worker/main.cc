@@ -11,6 +11,7 @@
 #include "protocols/base/file.h"
 #include "protocols/base/log.h"
 #include "site_agent/worker/compute.h"
+#include "site_agent/worker/inspect.h"
 #include "site_agent/worker/job.h"
 #include "site_agent/worker/prepare.h"
 #include "site_agent/worker/report.h"
@@ -24,7 +25,8 @@ namespace {
 constexpr uint64_t kJobLimitBytes = uint64_t{256} << 20;
 
 constexpr char kAbout[] =
-    "Runs one job of a site agent: initial weights, preparing images, training, validation or prediction.\n"
+    "Runs one job of a site agent: initial weights, inspecting or preparing images, training, validation or "
+    "prediction.\n"
     "Reads DIR/job.json, prints progress as JSON lines, writes DIR/result.json last. Runs without network and\n"
     "reads only what the job names. Exit status: 0 done, 1 failed (result.json says why), 2 usage.";
 
@@ -35,6 +37,14 @@ Outcome RunPrepare(const PrepareJob& job, const plan::Task& task, const std::fil
     return Classify(counts.status(), FailureReason::kBadJob);
   }
   return nlohmann::json{{"prepared", "prepared.json"}, {"usable", counts->usable}, {"rejected", counts->rejected}};
+}
+
+Outcome RunInspect(const InspectJob& job, const std::filesystem::path& folder, ProgressWriter& progress) {
+  const absl::Status inspected = Inspect(job, folder, progress);
+  if (!inspected.ok()) {
+    return Classify(inspected, FailureReason::kInputOutput);
+  }
+  return nlohmann::json{{"inspected", kInspectedFile}, {"files", job.files.size()}};
 }
 
 Outcome RunSelfTest(const SelfTestJob& job, const SandboxReport& report, const std::filesystem::path& folder) {
@@ -53,6 +63,7 @@ struct Runner {
 
   Outcome operator()(const InitJob& init) { return RunInit(init, folder); }
   Outcome operator()(const PrepareJob& prepare) { return RunPrepare(prepare, job.task, folder, progress); }
+  Outcome operator()(const InspectJob& inspect) { return RunInspect(inspect, folder, progress); }
   Outcome operator()(const TrainJob& train) { return RunTrain(train, job.task, folder, progress); }
   Outcome operator()(const ValidateJob& validate) { return RunValidate(validate, job.task, progress); }
   Outcome operator()(const PredictJob& predict) { return RunPredict(predict, job.task, folder, progress); }

@@ -40,7 +40,8 @@ Failure Classify(const absl::Status& status, FailureReason usual);
 class ProgressWriter {
  public:
   void Train(const models::TrainProgress& progress);
-  // `phase`: "prepare", "validate", "predict"; "batch" `done` of "batches" `total`, which are cases or models.
+  // `phase`: "inspect", "prepare", "validate", "predict"; "batch" `done` of "batches" `total`, which are cases or
+  // models.
   void Count(std::string_view phase, int64_t done, int64_t total);
 
  private:

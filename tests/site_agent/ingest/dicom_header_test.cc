@@ -159,6 +159,36 @@ TEST_F(DicomHeaderTest, DeepNestingOfDefinedLengthIsRefused) {
   EXPECT_THAT(std::string(header.status().message()), HasSubstr("nested"));
 }
 
+// A sequence under VR UN of defined length, in explicit VR of either byte order: DCMTK parses what it knows better.
+TEST_F(DicomHeaderTest, DeepNestingUnderUnknownVrIsRefused) {
+  const auto little = [](uint32_t value) {
+    std::string bytes;
+    for (int i = 0; i < 4; ++i) {
+      bytes += static_cast<char>(value >> (8 * i));
+    }
+    return bytes;
+  };
+  std::string inner;
+  for (int i = 0; i < 5000; ++i) {  // implicit VR little endian, built from the inside
+    const std::string item = std::string("\xfe\xff\x00\xe0", 4) + little(static_cast<uint32_t>(inner.size())) + inner;
+    inner = std::string("\x08\x00\x40\x11", 4) + little(static_cast<uint32_t>(item.size())) + item;
+  }
+  const std::string value = inner.substr(8);  // the outermost element is of VR UN
+  const uint32_t size = static_cast<uint32_t>(value.size());
+  const auto hidden =
+      ReadHeader(Write(Nested(0, false) + std::string("\x08\x00\x40\x11UN\x00\x00", 8) + little(size) + value));
+  EXPECT_THAT(std::string(hidden.status().message()), HasSubstr("nested"));
+  std::string big_endian(128, '\0');
+  big_endian += "DICM";
+  big_endian += std::string(
+      "\x02\x00\x10\x00UI\x14\x00"
+      "1.2.840.10008.1.2.2\0",
+      28);
+  const std::string reversed = little(size);
+  big_endian += std::string("\x00\x08\x11\x40UN\x00\x00", 8) + std::string(reversed.rbegin(), reversed.rend()) + value;
+  EXPECT_THAT(std::string(ReadHeader(Write(big_endian)).status().message()), HasSubstr("nested"));
+}
+
 TEST(UidTest, Syntax) {
   EXPECT_TRUE(IsValidUid("1.2.840.10008.1.2"));
   EXPECT_TRUE(IsValidUid("2.25.329800735698586629295641978511506172918"));

@@ -73,6 +73,15 @@ TEST(JobTest, TrainWithDifferentialPrivacy) {
   EXPECT_EQ(train.options.positive_weight, 1);  // whatever the task says of balance_classes
 }
 
+TEST(JobTest, InspectNeedsNoTask) {
+  const auto job = ParseJob(R"({"kind": "inspect", "threads": 1, "memory_mb": 1024, "files": ["/d/a.dcm", "/d/b"]})");
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_THAT(std::get<InspectJob>(job->kind).files, ElementsAre("/d/a.dcm", "/d/b"));
+  EXPECT_THAT(ReadablePaths(*job), ElementsAre("/d/a.dcm", "/d/b"));
+  EXPECT_FALSE(ParseJob(R"({"kind": "inspect", "files": []})").ok());
+  EXPECT_FALSE(ParseJob(R"({"kind": "inspect", "files": ["a.dcm"]})").ok());
+}
+
 TEST(JobTest, InitPrepareValidatePredictSelfTest) {
   Json init = Common("init");
   init["model"] = {{"architecture", "torchscript"}, {"file", "/m/net.pt"}, {"seed", 7}};

@@ -130,7 +130,7 @@ class WorkerTest : public ::testing::Test {
     EXPECT_EQ(ended.result["rejected"], 2);
     EXPECT_EQ(std::filesystem::file_size(prepared_ / "prepared.u8"), 12u * 32 * 32);
     const Json index = Json::parse(*ReadFile(prepared_ / "prepared.json"));
-    EXPECT_EQ(index["cases"][12]["rejected"], "UNREADABLE");
+    EXPECT_EQ(index["cases"][12]["rejected"], "NOT_DICOM");
     EXPECT_EQ(index["cases"][13]["rejected"], "UNREADABLE");
   }
 
@@ -224,7 +224,7 @@ TEST_F(WorkerTest, FromFilmsToAScore) {
   predict["files"] = {Folder("films") / "broken.dcm"};
   const Ended rejected = Run(Folder("predict2"), predict);
   EXPECT_EQ(rejected.status, 0);
-  EXPECT_EQ(rejected.result["rejected"], "UNREADABLE");
+  EXPECT_EQ(rejected.result["rejected"], "NOT_DICOM");
 }
 
 TEST_F(WorkerTest, KilledInTheMiddleItGoesOnToTheSameBytes) {
@@ -285,7 +285,7 @@ TEST_F(WorkerTest, FailuresSayWhy) {
   fails(job, "bad_data", "stranger");
   job = TrainJob(initial, 1);
   job["cases"].push_back({{"case", "broken"}, {"label", 1}});
-  fails(job, "bad_data", "UNREADABLE");
+  fails(job, "bad_data", "NOT_DICOM");
   job = TrainJob(initial, 1);
   job["cases"] = {job["cases"][0]};
   fails(job, "bad_data", "at least 2");
