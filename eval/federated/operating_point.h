@@ -27,4 +27,8 @@ struct ChosenThreshold {
 // not used by kYouden. kOneClass; kTargetNotReached.
 Estimable<ChosenThreshold> ChooseThreshold(const ScoreHistogram& tuning, ThresholdRule rule, double target);
 
+// The same from the scores themselves, where they are at hand: the threshold lies halfway between the lowest score
+// called and the next one below it, as pROC's coords has it. Ties go to the higher sensitivity.
+Estimable<ChosenThreshold> ChooseThreshold(CaseSpan tuning, ThresholdRule rule, double target);
+
 }  // namespace cloister::eval

@@ -6,7 +6,7 @@
 namespace cloister::eval {
 namespace {
 
-constexpr std::array<std::pair<Reason, std::string_view>, 9> kCodes = {{
+constexpr std::array<std::pair<Reason, std::string_view>, 12> kCodes = {{
     {Reason::kNoCases, "no_cases"},
     {Reason::kOneClass, "one_class"},
     {Reason::kNoPositives, "no_positives"},
@@ -15,6 +15,9 @@ constexpr std::array<std::pair<Reason, std::string_view>, 9> kCodes = {{
     {Reason::kTooFewPatients, "too_few_patients"},
     {Reason::kTargetNotReached, "target_not_reached"},
     {Reason::kNoBaseline, "no_baseline"},
+    {Reason::kNoVariation, "no_variation"},
+    {Reason::kSeparated, "separated"},
+    {Reason::kTooFewSites, "too_few_sites"},
     {Reason::kNotMeasured, "not_measured"},
 }};
 

@@ -21,6 +21,9 @@ enum class Reason {
   kTooFewPatients,    // fewer than two patients in a class: no variance
   kTargetNotReached,  // no threshold meets the target
   kNoBaseline,        // no local-only model to compare with
+  kNoVariation,       // everything has the same value, so that nothing can be explained by it
+  kSeparated,         // a threshold divides the classes without error: no finite slope fits
+  kTooFewSites,       // fewer than five sites: no number over all of them
   kNotMeasured,       // the site sent no such number
 };
 

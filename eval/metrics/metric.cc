@@ -20,6 +20,16 @@ Estimable<double> OfTable(CaseSpan cases, double threshold) {
   return kFunction(CountConfusion(cases, threshold));
 }
 
+template <WeightedStatistic (*kFunction)(const SortedCases&)>
+WeightedStatistic OfResampledScores(const SortedCases& sorted, double /*threshold*/) {
+  return kFunction(sorted);
+}
+
+template <Estimable<double> (*kFunction)(const Confusion&)>
+WeightedStatistic OfResampledTable(const SortedCases& sorted, double threshold) {
+  return WeightedTable(sorted, threshold, kFunction);
+}
+
 Estimable<double> EceEqualWidth(CaseSpan cases) {
   return ExpectedCalibrationError(EqualWidthBins(cases));
 }
@@ -28,16 +38,16 @@ Estimable<double> EceEqualMass(CaseSpan cases) {
 }
 
 constexpr Metric kMetrics[] = {
-    {"auc", true, false, OfScores<Auc>},
-    {"average_precision", true, false, OfScores<AveragePrecision>},
-    {"sensitivity", true, true, OfTable<Sensitivity>},
-    {"specificity", true, true, OfTable<Specificity>},
-    {"ppv", true, true, OfTable<Ppv>},
-    {"npv", true, true, OfTable<Npv>},
-    {"brier", false, false, OfScores<Brier>},
-    {"log_loss", false, false, OfScores<LogLoss>},
-    {"ece_equal_width", false, false, OfScores<EceEqualWidth>},
-    {"ece_equal_mass", false, false, OfScores<EceEqualMass>},
+    {"auc", true, false, OfScores<Auc>, OfResampledScores<WeightedAuc>},
+    {"average_precision", true, false, OfScores<AveragePrecision>, OfResampledScores<WeightedAveragePrecision>},
+    {"sensitivity", true, true, OfTable<Sensitivity>, OfResampledTable<Sensitivity>},
+    {"specificity", true, true, OfTable<Specificity>, OfResampledTable<Specificity>},
+    {"ppv", true, true, OfTable<Ppv>, OfResampledTable<Ppv>},
+    {"npv", true, true, OfTable<Npv>, OfResampledTable<Npv>},
+    {"brier", false, false, OfScores<Brier>, OfResampledScores<WeightedBrier>},
+    {"log_loss", false, false, OfScores<LogLoss>, OfResampledScores<WeightedLogLoss>},
+    {"ece_equal_width", false, false, OfScores<EceEqualWidth>, OfResampledScores<WeightedEceEqualWidth>},
+    {"ece_equal_mass", false, false, OfScores<EceEqualMass>, OfResampledScores<WeightedEceEqualMass>},
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "eval/metrics/case.h"
 #include "eval/metrics/estimate.h"
+#include "eval/metrics/weighted.h"
 
 namespace cloister::eval {
 
@@ -16,6 +17,7 @@ struct Metric {
   bool higher_is_better;
   bool at_threshold;  // false: `threshold` is ignored
   Estimable<double> (*compute)(CaseSpan cases, double threshold);
+  WeightedStatistic (*of_resamples)(const SortedCases& sorted, double threshold);  // the same, of resamples
 };
 
 absl::Span<const Metric> AllMetrics();

@@ -234,6 +234,9 @@ constexpr CatalogueEntry kEntries[] = {
     {"reason.too_few_patients", "not estimable: too few patients", "无法估计：患者过少"},
     {"reason.target_not_reached", "not estimable: no threshold reaches it", "无法估计：无阈值可达到"},
     {"reason.no_baseline", "not estimable: no model to compare with", "无法估计：无对照模型"},
+    {"reason.no_variation", "not estimable: all values are the same", "无法估计：取值全部相同"},
+    {"reason.separated", "not estimable: the classes do not overlap", "无法估计：两类完全分开"},
+    {"reason.too_few_sites", "not estimable: fewer than five sites", "无法估计：站点少于五个"},
     {"reason.not_measured", "not measured", "未测量"},
 
     {"statement.title", "Statements", "声明"},

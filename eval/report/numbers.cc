@@ -35,19 +35,11 @@ ModelNumbers Measure(const Cases& cases, std::optional<double> threshold, const 
 
 Estimable<Estimate> MeasurePpvAtPrevalence(const Cases& cases, double threshold, double prevalence,
                                            const BootstrapOptions& bootstrap) {
-  return Bootstrap(
-      cases,
-      [&](absl::Span<const uint32_t> positions) {
-        Confusion table;
-        for (uint32_t position : positions) {
-          const Case& one = cases[position];
-          const bool called = one.score >= threshold;
-          ++(one.label ? (called ? table.true_positives : table.false_negatives)
-                       : (called ? table.false_positives : table.true_negatives));
-        }
-        return PpvAtPrevalence(table, prevalence);
-      },
-      bootstrap);
+  const SortedCases sorted(cases);
+  return Bootstrap(PatientSampler::ByClass(sorted),
+                   WeightedTable(sorted, threshold,
+                                 [prevalence](const Confusion& table) { return PpvAtPrevalence(table, prevalence); }),
+                   bootstrap);
 }
 
 double McNemar(const Cases& cases, const std::vector<double>& other_scores, double threshold, double other_threshold,

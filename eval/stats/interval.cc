@@ -34,17 +34,8 @@ ClassPatients CountClassPatients(CaseSpan cases) {
 
 Estimable<Estimate> BootstrapMetric(const Metric& metric, CaseSpan cases, double threshold,
                                     const BootstrapOptions& options) {
-  Cases drawn;
-  return Bootstrap(
-      cases,
-      [&](absl::Span<const uint32_t> positions) {
-        drawn.clear();
-        for (uint32_t position : positions) {
-          drawn.push_back(cases[position]);
-        }
-        return metric.compute(drawn, threshold);
-      },
-      options);
+  const SortedCases sorted(cases);
+  return Bootstrap(PatientSampler::ByClass(sorted), metric.of_resamples(sorted, threshold), options);
 }
 
 // Replicates that differ by rounding only have no width.
@@ -80,15 +71,16 @@ Estimable<Estimate> EstimateAuc(const Metric& metric, CaseSpan cases, const Boot
 struct ShareOf {
   bool (*counts)(bool label, bool called);
   bool (*right)(bool label, bool called);
+  bool depends_on_prevalence;
 };
 
 const ShareOf* FindShare(std::string_view metric) {
   static constexpr auto kRight = [](bool label, bool called) { return label == called; };
   static constexpr std::pair<std::string_view, ShareOf> kShares[] = {
-      {"sensitivity", {[](bool label, bool) { return label; }, kRight}},
-      {"specificity", {[](bool label, bool) { return !label; }, kRight}},
-      {"ppv", {[](bool, bool called) { return called; }, kRight}},
-      {"npv", {[](bool, bool called) { return !called; }, kRight}},
+      {"sensitivity", {[](bool label, bool) { return label; }, kRight, false}},
+      {"specificity", {[](bool label, bool) { return !label; }, kRight, false}},
+      {"ppv", {[](bool, bool called) { return called; }, kRight, true}},
+      {"npv", {[](bool, bool called) { return !called; }, kRight, true}},
   };
   for (const auto& [name, share] : kShares) {
     if (name == metric) {
@@ -96,6 +88,17 @@ const ShareOf* FindShare(std::string_view metric) {
     }
   }
   return nullptr;
+}
+
+// Of a PPV the number of patients called is itself chance, and so is how many of them have the condition: patients are
+// drawn from all alike. A sensitivity is a share of given patients.
+Estimable<Estimate> BootstrapShare(const Metric& metric, const ShareOf& share, CaseSpan cases, CaseSpan counted,
+                                   double threshold, const BootstrapOptions& options) {
+  if (!share.depends_on_prevalence) {
+    return BootstrapMetric(metric, counted, threshold, options);
+  }
+  const SortedCases sorted(cases);
+  return Bootstrap(PatientSampler::FromAll(sorted), metric.of_resamples(sorted, threshold), options);
 }
 
 Estimable<Estimate> EstimateShare(const Metric& metric, const ShareOf& share, CaseSpan cases, double threshold,
@@ -111,9 +114,11 @@ Estimable<Estimate> EstimateShare(const Metric& metric, const ShareOf& share, Ca
   if (patients == counted.size()) {
     return Wilson(right, counted.size(), options.level);
   }
-  Estimable<Estimate> bootstrap = BootstrapMetric(metric, counted, threshold, options);
+  Estimable<Estimate> bootstrap = BootstrapShare(metric, share, cases, counted, threshold, options);
   if (HasWidth(bootstrap)) {
-    return bootstrap;
+    Estimate estimate = *bootstrap;
+    estimate.n = patients;
+    return estimate;
   }
   // Every patient gives the same share: Wilson's interval for that many independent patients.
   const auto right_patients = static_cast<uint64_t>(std::llround(*value * static_cast<double>(patients)));
@@ -149,20 +154,25 @@ Estimable<Estimate> EstimateAucDifference(CaseSpan cases, absl::Span<const doubl
 
 Estimable<Estimate> BootstrapDifference(const Metric& metric, CaseSpan cases, absl::Span<const double> other_scores,
                                         double threshold, double other_threshold, const BootstrapOptions& options) {
-  Cases ours;
-  Cases theirs;
-  Estimable<Estimate> estimate = Bootstrap(
-      cases,
-      [&](absl::Span<const uint32_t> positions) -> Estimable<double> {
-        ours.clear();
-        theirs.clear();
-        for (uint32_t position : positions) {
-          ours.push_back(cases[position]);
-          theirs.push_back(cases[position]);
-          theirs.back().score = other_scores[position];
+  const SortedCases sorted(cases);
+  Cases in_our_order;
+  for (size_t i = 0; i < sorted.size(); ++i) {
+    in_our_order.push_back(sorted.cases()[i]);
+    in_our_order.back().score = other_scores[sorted.order()[i]];
+  }
+  const SortedCases other_sorted(in_our_order);
+  const WeightedStatistic ours = metric.of_resamples(sorted, threshold);
+  const WeightedStatistic theirs = metric.of_resamples(other_sorted, other_threshold);
+  const Estimable<Estimate> estimate = Bootstrap(
+      PatientSampler::ByClass(sorted),
+      [&](Weights weights) -> Estimable<double> {
+        thread_local std::vector<Weight> reordered;
+        reordered.clear();
+        for (uint32_t position : other_sorted.order()) {
+          reordered.push_back(weights[position]);
         }
-        const Estimable<double> first = metric.compute(ours, threshold);
-        const Estimable<double> second = metric.compute(theirs, other_threshold);
+        const Estimable<double> first = ours(weights);
+        const Estimable<double> second = theirs(reordered);
         if (!first.ok() || !second.ok()) {
           return first.ok() ? second.reason() : first.reason();
         }

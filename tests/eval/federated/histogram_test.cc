@@ -172,6 +172,27 @@ TEST(OperatingPointTest, FixedTargetsAreReachedAsTightlyAsPossible) {
   EXPECT_EQ(CountConfusion(cases, specific.threshold).true_positives, specific.tuning.true_positives);
 }
 
+TEST(OperatingPointTest, ScoresThemselvesGiveTheMiddleOfTheirGap) {
+  // Rising: -.1 -.2 +.3 -.4 +.6 +.8. Youden: at .3 1 + 2/3, at .6 2/3 + 1, a tie that goes to the higher sensitivity.
+  const Cases cases = {{0, false, .1}, {1, false, .2}, {2, true, .3}, {3, false, .4}, {4, true, .6}, {5, true, .8}};
+  const ChosenThreshold youden = *ChooseThreshold(cases, ThresholdRule::kYouden, 0);
+  EXPECT_DOUBLE_EQ(youden.threshold, 0.25);
+  EXPECT_EQ(youden.tuning.true_positives, 3u);
+  EXPECT_DOUBLE_EQ(ChooseThreshold(cases, ThresholdRule::kFixedSpecificity, 1)->threshold, 0.5);
+  EXPECT_DOUBLE_EQ(ChooseThreshold(cases, ThresholdRule::kFixedSensitivity, 1)->threshold, 0.25);
+  EXPECT_DOUBLE_EQ(ChooseThreshold(cases, ThresholdRule::kFixedSensitivity, 0.3)->threshold, 0.5);
+  for (ThresholdRule rule :
+       {ThresholdRule::kYouden, ThresholdRule::kFixedSensitivity, ThresholdRule::kFixedSpecificity}) {
+    const ChosenThreshold chosen = *ChooseThreshold(cases, rule, 0.6);
+    EXPECT_EQ(CountConfusion(cases, chosen.threshold).true_positives, chosen.tuning.true_positives);
+    EXPECT_EQ(CountConfusion(cases, chosen.threshold).false_positives, chosen.tuning.false_positives);
+  }
+  EXPECT_EQ(ChooseThreshold(Cases{}, ThresholdRule::kYouden, 0).reason(), Reason::kNoCases);
+  EXPECT_EQ(ChooseThreshold(Cases{{0, true, 1}}, ThresholdRule::kYouden, 0).reason(), Reason::kOneClass);
+  EXPECT_EQ(ChooseThreshold(Cases{{0, true, .1}, {1, false, .9}}, ThresholdRule::kFixedSpecificity, 1).reason(),
+            Reason::kTargetNotReached);
+}
+
 TEST(OperatingPointTest, SaysWhyThereIsNone) {
   const ScoreHistogram one_class = *ScoreHistogram::FromCases(Random(10, 0, 0.1, 1), 10);
   EXPECT_EQ(ChooseThreshold(one_class, ThresholdRule::kYouden, 0).reason(), Reason::kOneClass);

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <limits>
+#include <random>
 #include <set>
 
 #include "eval/metrics/auc.h"
@@ -155,6 +156,34 @@ TEST(MetricTest, NamesAreUniqueAndFound) {
   }
   EXPECT_EQ(FindMetric("AUC"), nullptr);
   EXPECT_EQ(FindMetric(""), nullptr);
+}
+
+TEST(WeightedTest, AWeightIsThatManyCopies) {
+  std::mt19937_64 random(12);
+  for (int round = 0; round < 200; ++round) {
+    Cases cases;
+    const uint32_t n = 1 + random() % 60;
+    for (uint32_t i = 0; i < n; ++i) {
+      cases.push_back({i, random() % 3 == 0, static_cast<double>(random() % 12) / 11});
+    }
+    const SortedCases sorted(cases);
+    std::vector<Weight> weights;
+    Cases copies;
+    for (const Case& one : sorted.cases()) {
+      weights.push_back(static_cast<Weight>(random() % 4));
+      copies.insert(copies.end(), weights.back(), one);
+    }
+    for (const Metric& metric : AllMetrics()) {
+      const Estimable<double> weighted = metric.of_resamples(sorted, 0.5)(weights);
+      const Estimable<double> copied = metric.compute(copies, 0.5);
+      ASSERT_EQ(weighted.ok(), copied.ok()) << metric.name;
+      if (copied.ok()) {
+        EXPECT_NEAR(*weighted, *copied, 1e-13) << metric.name;
+      } else {
+        EXPECT_EQ(weighted.reason(), copied.reason()) << metric.name;
+      }
+    }
+  }
 }
 
 TEST(EstimateTest, EveryReasonHasACode) {

@@ -4,8 +4,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <map>
 #include <random>
+#include <set>
 
 #include "eval/metrics/auc.h"
 #include "eval/metrics/roc.h"
@@ -39,6 +42,11 @@ Cases Clustered(uint32_t patients, int repeats, uint64_t seed) {
     }
   }
   return cases;
+}
+
+Estimable<Estimate> BootstrapAuc(CaseSpan cases, const BootstrapOptions& options) {
+  const SortedCases sorted(cases);
+  return Bootstrap(PatientSampler::ByClass(sorted), WeightedAuc(sorted), options);
 }
 
 TEST(NormalTest, QuantilesAgreeWithR) {
@@ -125,19 +133,9 @@ TEST(DeLongTest, RepeatingEveryCaseOfAPatientAddsNoInformation) {
 TEST(DeLongTest, ClusteredVarianceAgreesWithThePatientBootstrap) {
   const Cases cases = Clustered(200, 3, 5);
   const double standard_error = std::sqrt(DeLong(cases)->variance);
-  Cases drawn;
   BootstrapOptions options;
   options.seed = 11;
-  const Estimate bootstrap = *Bootstrap(
-      cases,
-      [&](absl::Span<const uint32_t> positions) {
-        drawn.clear();
-        for (uint32_t position : positions) {
-          drawn.push_back(cases[position]);
-        }
-        return Auc(drawn);
-      },
-      options);
+  const Estimate bootstrap = *BootstrapAuc(cases, options);
   // 2000 replicates give the standard error to about 1.6%, the normal approximation adds some.
   EXPECT_NEAR((bootstrap.upper - bootstrap.lower) / (2 * 1.96), standard_error, 0.08 * standard_error);
   // Taking the cases as independent is far off, so that the test can tell.
@@ -160,20 +158,10 @@ TEST(DeLongTest, SaysWhyThereIsNoVariance) {
 TEST(BootstrapTest, SameSeedSameInterval) {
   const Cases cases = testing::AsahS100b();
   auto run = [&](uint64_t seed, bool bca) {
-    Cases drawn;
     BootstrapOptions options;
     options.seed = seed;
     options.bca = bca;
-    return *Bootstrap(
-        cases,
-        [&](absl::Span<const uint32_t> positions) {
-          drawn.clear();
-          for (uint32_t position : positions) {
-            drawn.push_back(cases[position]);
-          }
-          return Auc(drawn);
-        },
-        options);
+    return *BootstrapAuc(cases, options);
   };
   const Estimate first = run(1, false);
   EXPECT_EQ(first.lower, run(1, false).lower);
@@ -187,23 +175,97 @@ TEST(BootstrapTest, SameSeedSameInterval) {
   EXPECT_NEAR(bca.upper, 0.82, 0.02);
 }
 
+TEST(BootstrapTest, NeitherThreadsNorTheOrderOfCasesChangeABit) {
+  Cases cases = Clustered(150, 3, 21);
+  for (Case& one : cases) {
+    one.score = std::round(one.score * 40) / 40;  // many ties
+  }
+  for (const char* name : {"auc", "average_precision", "brier", "log_loss", "ece_equal_width", "ece_equal_mass"}) {
+    BootstrapOptions options;
+    options.replicates = 200;
+    auto run = [&](CaseSpan given) {
+      const SortedCases sorted(given);
+      return *Bootstrap(PatientSampler::ByClass(sorted), Named(name).of_resamples(sorted, 0.5), options);
+    };
+    const Estimate first = run(cases);
+    options.threads = 3;
+    Cases shuffled = cases;
+    std::mt19937_64 random(3);
+    std::shuffle(shuffled.begin(), shuffled.end(), random);
+    for (Case& one : shuffled) {
+      one.patient = 7919 * (one.patient + 1) % 10007;  // other names of the same patients
+    }
+    const Estimate second = run(shuffled);
+    EXPECT_EQ(first.value, second.value) << name;
+    EXPECT_EQ(first.lower, second.lower) << name;
+    EXPECT_EQ(first.upper, second.upper) << name;
+    EXPECT_LT(first.lower, first.upper) << name;
+  }
+}
+
+TEST(BootstrapTest, DrawsAsManyPatientsAsThereAreAndWholeOnes) {
+  const Cases cases = Clustered(40, 3, 2);
+  const SortedCases sorted(cases);
+  const PatientSampler sampler = PatientSampler::ByClass(sorted);
+  EXPECT_EQ(sampler.patients(), 40u);
+  std::vector<Weight> weights(sampler.rows());
+  std::vector<double> mean(sampler.rows());
+  for (uint64_t replicate = 0; replicate < 2000; ++replicate) {
+    sampler.Draw(1, replicate, absl::MakeSpan(weights));
+    std::map<uint32_t, std::set<Weight>> of_patient;
+    uint64_t total = 0;
+    for (size_t i = 0; i < weights.size(); ++i) {
+      of_patient[sorted.cases()[i].patient].insert(weights[i]);
+      total += weights[i];
+      mean[i] += weights[i] / 2000.0;
+    }
+    ASSERT_EQ(total, cases.size());
+    for (const auto& [patient, seen] : of_patient) {
+      ASSERT_EQ(seen.size(), 1u) << patient;
+    }
+  }
+  for (double weight : mean) {
+    EXPECT_NEAR(weight, 1, 0.12);  // five standard errors of a mean of 2,000 counts of variance one
+  }
+}
+
+TEST(BootstrapTest, AMillionCasesEveryMetric) {
+  Cases cases;
+  std::mt19937_64 random(8);
+  for (uint32_t i = 0; i < 1'000'000; ++i) {
+    const double noise = static_cast<double>(random() >> 11) * 0x1p-53;
+    cases.push_back({i, i % 4 == 0, std::round(1e5 * (i % 4 == 0 ? std::sqrt(noise) : noise)) / 1e5});
+  }
+  BootstrapOptions options;
+  options.replicates = 20;
+  options.threads = 2;
+  for (const Metric& metric : AllMetrics()) {
+    const Estimate estimate = *EstimateMetric(metric, cases, 0.5, options);
+    EXPECT_LT(estimate.lower, estimate.value) << metric.name;
+    EXPECT_GT(estimate.upper, estimate.value) << metric.name;
+    EXPECT_LT(estimate.upper - estimate.lower, 0.01) << metric.name;
+  }
+  // P(sqrt(U) > V) = 2/3; its standard error is about 0.0006.
+  EXPECT_NEAR(*Auc(cases), 2.0 / 3, 0.003);
+}
+
 TEST(BootstrapTest, BcaOfASkewedMeanLeansToTheTail) {
   // Exponential-like scores: BCa must shift both ends up against the percentile interval.
   Cases cases;
   for (uint32_t i = 0; i < 40; ++i) {
     cases.push_back({i, true, std::min(1.0, -0.15 * std::log1p(-(i + 0.5) / 40))});
   }
-  auto mean = [&](absl::Span<const uint32_t> positions) -> Estimable<double> {
-    double sum = 0;
-    for (uint32_t position : positions) {
-      sum += cases[position].score;
-    }
-    return sum / static_cast<double>(positions.size());
-  };
+  const SortedCases sorted(cases);
+  std::vector<double> scores;
+  for (const Case& one : sorted.cases()) {
+    scores.push_back(one.score);
+  }
+  const WeightedStatistic mean = WeightedMean(scores);
+  const PatientSampler sampler = PatientSampler::ByClass(sorted);
   BootstrapOptions options;
-  const Estimate percentile = *Bootstrap(cases, mean, options);
+  const Estimate percentile = *Bootstrap(sampler, mean, options);
   options.bca = true;
-  const Estimate bca = *Bootstrap(cases, mean, options);
+  const Estimate bca = *Bootstrap(sampler, mean, options);
   EXPECT_GT(bca.lower, percentile.lower);
   EXPECT_GT(bca.upper, percentile.upper);
 }
@@ -256,6 +318,26 @@ TEST(IntervalTest, SensitivityIsWilsonUnlessPatientsRepeat) {
   EXPECT_EQ(all_right.method, "wilson_patients");
   EXPECT_EQ(all_right.n, 2u);
   EXPECT_NEAR(all_right.lower, Wilson(2, 2)->lower, 1e-15);
+}
+
+TEST(IntervalTest, PpvOfEyesIsAsUncertainAsThatOfPatients) {
+  // Both eyes of a patient alike: the interval must be about that of one eye each, not that of twice the patients.
+  Cases one_eye;
+  Cases both_eyes;
+  std::mt19937_64 random(4);
+  for (uint32_t i = 0; i < 400; ++i) {
+    one_eye.push_back({i, i % 3 == 0, static_cast<double>((random() % 1000 + (i % 3 == 0 ? 500 : 0))) / 1500});
+    both_eyes.push_back(one_eye.back());
+    both_eyes.push_back(one_eye.back());
+  }
+  for (const char* name : {"ppv", "npv", "sensitivity", "specificity"}) {
+    const Estimate wilson = *EstimateMetric(Named(name), one_eye, 0.5);
+    const Estimate bootstrap = *EstimateMetric(Named(name), both_eyes, 0.5);
+    EXPECT_EQ(bootstrap.method, "bootstrap_percentile");
+    EXPECT_EQ(bootstrap.n, wilson.n);
+    EXPECT_NEAR(bootstrap.upper - bootstrap.lower, wilson.upper - wilson.lower, 0.15 * (wilson.upper - wilson.lower))
+        << name;
+  }
 }
 
 TEST(IntervalTest, OtherMetricsUseTheBootstrap) {
