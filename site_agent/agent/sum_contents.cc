@@ -47,6 +47,12 @@ absl::StatusOr<std::vector<VectorContent>> ExperimentRunner::TrainingContents(co
     failure_ = wire::FailureReason::kModelInvalid;
     return absl::InternalError("the worker trained a model of another layout");
   }
+  // The weight is this site's word to the others, not the worker's.
+  if (const size_t cases = experiment.cohort.Of(CohortSplit::kTrain).size(); local.samples > cases) {
+    failure_ = wire::FailureReason::kModelInvalid;
+    return absl::InternalError(
+        fmt::format("the worker says that it trained on {} cases; the cohort has {}", local.samples, cases));
+  }
   CLOISTER_ASSIGN_OR_RETURN(const update::QuantPlan quantizer, plan::QuantizerOf(experiment.plan));
   CLOISTER_ASSIGN_OR_RETURN(const update::Weight weight,
                             update::Weight::FromSamples(local.samples, experiment.plan.privacy.weight_cap));

@@ -480,17 +480,15 @@ TEST(ExperimentRunnerTest, AWorkerThatFailsIsReportedWithItsReason) {
   EXPECT_EQ(site.Runs("train"), 2);  // tried again once
 }
 
-TEST(ExperimentRunnerTest, ANonFiniteUpdateNeverLeaves) {
+// What a worker gives that must not leave as it is: the plan's code may do anything in there.
+void ExpectNothingLeaves(const std::string& variable, const std::string& value, wire::FailureReason reason) {
   TestFederation federation;
   ASSERT_TRUE(federation.Invite());
   SiteHarness& site = *federation.sites[2];
   site.Kill();
-  site.worker_environment["CLOISTER_FAKE_DIVERGE"] = "1";
+  site.worker_environment[variable] = value;
   site.Start();
   bool reached = false;
-  for (auto& other : federation.sites) {
-    (void)other;
-  }
   const auto model = federation.GlobalModel(0, federation.plan.model.initial_model);
   // The sum cannot close with two of three: only what the site says counts here.
   secagg::ServerInputs inputs{{}, federation.pki.ca(), {}, federation.clock.Now()};
@@ -525,8 +523,59 @@ TEST(ExperimentRunnerTest, ANonFiniteUpdateNeverLeaves) {
   }
   ASSERT_TRUE(reached);
   ASSERT_NE(site.Last<wire::SiteFailure>(), nullptr);
-  EXPECT_EQ(site.Last<wire::SiteFailure>()->reason, wire::FailureReason::kNotFinite);
+  EXPECT_EQ(site.Last<wire::SiteFailure>()->reason, reason);
   EXPECT_TRUE(site.link.uploaded.empty());
+}
+
+TEST(ExperimentRunnerTest, ANonFiniteUpdateNeverLeaves) {
+  ExpectNothingLeaves("CLOISTER_FAKE_DIVERGE", "nan", wire::FailureReason::kNotFinite);
+  ExpectNothingLeaves("CLOISTER_FAKE_DIVERGE", "inf", wire::FailureReason::kNotFinite);
+}
+
+TEST(ExperimentRunnerTest, AWorkerCannotRaiseTheWeight) {
+  ExpectNothingLeaves("CLOISTER_FAKE_SAMPLES", "100000", wire::FailureReason::kModelInvalid);
+}
+
+// Whatever the worker gives: each element within clip, the whole within clip_norm, both times the site's weight.
+TEST(ExperimentRunnerTest, AHugeUpdateLeavesClipped) {
+  for (const double clip_norm : {0.0, 0.5}) {
+    SCOPED_TRACE(clip_norm);
+    TestFederation federation(fmt::format(R"yaml(
+experiment: test
+task: chest_pneumonia
+model: {{architecture: resnet18, init: he_normal, seed: 7}}
+algorithm: {{name: fedavg, rounds: 2, optimizer: {{name: sgd, lr: 0.1}}, seed: 5}}
+sites: {{minimum: 3, maximum: 8, invitation: 1s, deadline: 1m}}
+privacy: {{clip: 1.0, clip_norm: {}, weight_cap: 1000}}
+gates:
+  - {{metric: auc, at_least: 0.6, per_site: true, statistic: estimate}}
+)yaml",
+                                          clip_norm));
+    ASSERT_TRUE(federation.Invite());
+    federation.sites[2]->Kill();
+    federation.sites[2]->worker_environment["CLOISTER_FAKE_DIVERGE"] = "huge";
+    federation.sites[2]->Start();
+    const wire::ModelRef model = federation.GlobalModel(0, federation.plan.model.initial_model);
+    const auto total =
+        federation.RunSum(wire::SumKind::kTrain, 1, 0, [&](size_t) { return std::vector<wire::ModelRef>{model}; });
+    ASSERT_FALSE(total.update.empty());
+    const double scale = plan::QuantizerOf(federation.plan)->scale;
+    const double weights = update::SumOfOmega(plan::DecodeTrainCounters(total.counters)->weight);
+    const double rounding = 3 / scale;
+    double largest = 0;
+    double squares = 0;
+    for (const uint32_t residue : total.update) {
+      const double value = static_cast<int32_t>(residue) / scale;
+      largest = std::max(largest, std::abs(value));
+      squares += value * value;
+    }
+    EXPECT_LE(largest, weights * 1.0 + rounding);
+    if (clip_norm > 0) {
+      EXPECT_LE(std::sqrt(squares), weights * clip_norm + rounding * std::sqrt(total.update.size()));
+    } else {
+      EXPECT_GT(largest, 0.02) << "clipped, not left out";
+    }
+  }
 }
 
 void ShareBaselines(TestFederation& federation) {

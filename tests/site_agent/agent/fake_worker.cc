@@ -2,11 +2,13 @@
 // Stands in for cloister-worker in the agent's tests: keeps its contract without LibTorch or pixels. A "film" is a text
 // file; one that says BAD is rejected, and CRASH, MEMORY and HANG take it down. Training moves every weight by an
 // amount that follows from the job, so that a sum can be checked; scores follow from the labels, and with
-// CLOISTER_FAKE_MISS every second positive is missed; the model named by CLOISTER_FAKE_UNUSABLE gets no scores. Each
-// run adds a line to CLOISTER_FAKE_LOG.
+// CLOISTER_FAKE_MISS every second positive is missed; the model named by CLOISTER_FAKE_UNUSABLE gets no scores;
+// CLOISTER_FAKE_DIVERGE (nan, inf, huge) spoils what was trained, and CLOISTER_FAKE_SAMPLES lies about how many cases
+// there were. Each run adds a line to CLOISTER_FAKE_LOG.
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -85,13 +87,22 @@ int Train(const Json& job) {
   for (float& value : model->values) {
     value += step;
   }
-  if (getenv("CLOISTER_FAKE_DIVERGE") != nullptr) {
-    model->values[0] = std::numeric_limits<float>::quiet_NaN();
+  if (const char* how = getenv("CLOISTER_FAKE_DIVERGE")) {
+    using Limits = std::numeric_limits<float>;
+    if (how == std::string("huge")) {
+      std::fill(model->values.begin(), model->values.end(), Limits::max());
+    } else {
+      model->values[0] = how == std::string("inf") ? -Limits::infinity() : Limits::quiet_NaN();
+    }
   }
+  const char* claimed = getenv("CLOISTER_FAKE_SAMPLES");
   if (!cloister::update::WriteModelState("model.safetensors", model->layout, model->values).ok()) {
     return Fail("UNAVAILABLE", "input_output", "cannot write");
   }
-  return Finish({{"model", "model.safetensors"}, {"samples", n}, {"batches", (n + 15) / 16}, {"loss_sum", 0.5 * n}});
+  return Finish({{"model", "model.safetensors"},
+                 {"samples", claimed != nullptr ? std::stoul(claimed) : n},
+                 {"batches", (n + 15) / 16},
+                 {"loss_sum", 0.5 * n}});
 }
 
 int Validate(const Json& job) {
