@@ -40,6 +40,7 @@ struct Algorithm {
   double proximal_mu = 0;  // fedprox
   Optimizer optimizer;
   uint64_t seed = 0;
+  int max_skipped_rounds = 3;  // so many in a row that give no model end the experiment
 };
 
 struct Sites {
@@ -50,6 +51,14 @@ struct Sites {
   int64_t deadline_ms = 0;           // for each phase of a round
 };
 
+// What the aggregate of a training round, the weighted mean of the updates, must keep to: one that does not gives no
+// model (guards.h).
+struct Guards {
+  double max_update_norm = 0;  // its L2 norm; 0: no bound
+  double max_norm_growth = 0;  // its norm over the median norm of the last accepted rounds; 0: no bound, else above 1
+  double min_cosine = -1;      // to the aggregate of the last accepted round; -1: no bound
+};
+
 struct Privacy {
   std::string secure_aggregation;  // required (the only value there is)
   int colluders = 0;               // sites that may collude with the coordinator; at most (minimum - 1) / 3
@@ -57,7 +66,8 @@ struct Privacy {
   double clip = 16.0;       // bound of one element of an update
   double clip_norm = 0;     // L2 bound of a whole update; 0: none
   uint64_t weight_cap = 0;  // samples above this do not raise a site's weight
-  int minimum_cell = 10;    // counts below are suppressed in what a site sends about itself
+  Guards guards;
+  int minimum_cell = 10;  // counts below are suppressed in what a site sends about itself
 };
 
 struct Evaluation {
@@ -112,5 +122,7 @@ absl::StatusOr<Experiment> ParsePlan(const Bytes& document);
 
 // One line in words: "AUC at every site, lower bound >= 0.70".
 std::string GateInWords(const Gate& gate);
+// The same of guards: "norm at most 5, growth at most 10 times"; "none".
+std::string GuardsInWords(const Guards& guards);
 
 }  // namespace cloister::plan

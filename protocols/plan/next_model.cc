@@ -20,7 +20,7 @@ constexpr size_t kChunk = size_t{1} << 18;  // parameters
 
 absl::Status WriteNextModel(const std::filesystem::path& path, const Experiment& experiment,
                             const update::MappedModel& global, absl::Span<const uint32_t> update,
-                            absl::Span<const uint64_t> counters) {
+                            absl::Span<const uint64_t> counters, const std::map<std::string, std::string>& metadata) {
   CLOISTER_ASSIGN_OR_RETURN(const TrainCounters totals, DecodeTrainCounters({counters.begin(), counters.end()}));
   CLOISTER_ASSIGN_OR_RETURN(const update::QuantPlan quantizer, QuantizerOf(experiment));
   CLOISTER_ASSIGN_OR_RETURN(const update::AggregationRule rule, update::FindAggregationRule(experiment.algorithm.name));
@@ -30,7 +30,7 @@ absl::Status WriteNextModel(const std::filesystem::path& path, const Experiment&
   }
   const double sum_of_omega = update::SumOfOmega(totals.weight);
   std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  const Bytes prefix = update::SafetensorsPrefix(global.layout());
+  const Bytes prefix = update::SafetensorsPrefix(global.layout(), metadata);
   file.write(prefix.data(), static_cast<std::streamsize>(prefix.size()));
   std::vector<float> chunk;
   for (size_t at = 0; at < update.size() && file; at += chunk.size()) {

@@ -6,17 +6,21 @@
 #include <absl/types/span.h>
 
 #include <filesystem>
+#include <map>
+#include <string>
 
 #include "protocols/plan/experiment.h"
 #include "protocols/update/model_state.h"
 
 namespace cloister::plan {
 
-// Writes the safetensors file to `path`. `update` and `counters`: the totals of the vectors of SumKind::kTrain.
+// Writes the safetensors file to `path`, with `metadata` in its header. `update` and `counters`: the totals of the
+// vectors of SumKind::kTrain, which keep to the plan's guards (guards.h).
 // DATA_LOSS: they do not fit the model, or a value of the new model is not finite; INVALID_ARGUMENT: counters that
 // cannot be; RESOURCE_EXHAUSTED: the disk is full.
 absl::Status WriteNextModel(const std::filesystem::path& path, const Experiment& experiment,
                             const update::MappedModel& global, absl::Span<const uint32_t> update,
-                            absl::Span<const uint64_t> counters);
+                            absl::Span<const uint64_t> counters,
+                            const std::map<std::string, std::string>& metadata = {});
 
 }  // namespace cloister::plan

@@ -94,6 +94,7 @@ std::string PlanFacts(const PageContext& context, const ExperimentRow& row) {
                                context.Say("local epochs", "个本地轮次")))},
        {context.Say("A sum opens over at least", "求和至少涉及"),
         EscapeHtml(fmt::format("{} {}", plan->sites.minimum, context.Say("sites", "家医院")))},
+       {context.Say("Guards on each round", "每轮聚合的防护"), EscapeHtml(plan::GuardsInWords(plan->privacy.guards))},
        {context.Say("Gates", "门槛"), gates},
        {context.Say("Plan digest", "方案摘要"), parts::Hash(row.plan_digest.hex())},
        {context.Say("Answer", "答复"),

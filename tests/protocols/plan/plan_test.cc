@@ -107,6 +107,26 @@ TEST(ExperimentTest, WhatASitesWorkerWouldNotTakeIsNoPlan) {
   EXPECT_EQ(longest->algorithm.baseline_epochs, 10'000);
 }
 
+TEST(ExperimentTest, GuardsAreOffUnlessWrittenDown) {
+  EXPECT_EQ(GuardsInWords(Parse(kExperiment)->privacy.guards), "none");
+  EXPECT_EQ(Parse(kExperiment)->algorithm.max_skipped_rounds, 3);
+  const auto guarded = [](const std::string& guards) {
+    return Parse(std::string(kExperiment) + "privacy: {guards: {" + guards + "}}\n");
+  };
+  const auto all = guarded("max_update_norm: 5, max_norm_growth: 10, min_cosine: -0.5");
+  ASSERT_TRUE(all.ok()) << all.status();
+  EXPECT_EQ(
+      GuardsInWords(all->privacy.guards),
+      "norm at most 5, norm at most 10 times the median of the rounds before, cosine to the round before at least "
+      "-0.5");
+  EXPECT_EQ(PlanDocument(*ParsePlan(PlanDocument(*all))), PlanDocument(*all));
+  EXPECT_THAT(std::string(guarded("max_norm_growth: 0.5").status().message()), HasSubstr("must be above 1"));
+  EXPECT_FALSE(guarded("min_cosine: 1.5").ok());
+  EXPECT_FALSE(guarded("max_update_norm: -1").ok());
+  EXPECT_FALSE(guarded("max_update_norm: .nan").ok());
+  EXPECT_FALSE(guarded("max_norm: 1").ok());
+}
+
 TEST(ExperimentTest, WithoutAGateThereIsNoExperiment) {
   const std::string text = kExperiment;
   const std::string without = text.substr(0, text.find("gates:"));
