@@ -46,7 +46,7 @@ constexpr std::array<Row<RefusalReason>, 11> kRefusals = {{
     {RefusalReason::kDeclined, "DECLINED"},
 }};
 
-constexpr std::array<Row<FailureReason>, 9> kFailures = {{
+constexpr std::array<Row<FailureReason>, 11> kFailures = {{
     {FailureReason::kWorkerCrashed, "WORKER_CRASHED"},
     {FailureReason::kWorkerTimedOut, "WORKER_TIMED_OUT"},
     {FailureReason::kOutOfMemory, "OUT_OF_MEMORY"},
@@ -56,6 +56,8 @@ constexpr std::array<Row<FailureReason>, 9> kFailures = {{
     {FailureReason::kProtocolViolation, "PROTOCOL_VIOLATION"},
     {FailureReason::kPacsUnavailable, "PACS_UNAVAILABLE"},
     {FailureReason::kInternal, "INTERNAL"},
+    {FailureReason::kTagMismatch, "TAG_MISMATCH"},
+    {FailureReason::kBadShare, "BAD_SHARE"},
 }};
 
 constexpr std::array<Row<ReleaseState>, 7> kReleaseStates = {{

@@ -89,6 +89,9 @@ TEST(SiteMessageCodecTest, RefusesWhatIsNotValid) {
       {7, [](auto& m) { m.mutable_release()->set_release_id(std::string(64, 'r')); }, "release id"},
       {8, [](auto& m) { m.mutable_failure()->set_reason(v1::FAILURE_REASON_UNSPECIFIED); }, "failure reason"},
       {8, [](auto& m) { m.mutable_failure()->set_kind(static_cast<v1::SumKind>(4)); }, "sum kind"},
+      {8, [](auto& m) { m.mutable_failure()->set_about("site-b"); }, "only BAD_SHARE"},
+      {10, [](auto& m) { m.mutable_failure()->clear_about(); }, "only BAD_SHARE"},
+      {10, [](auto& m) { m.mutable_failure()->set_about("a b"); }, "whom a failure is about"},
       {8, [](auto& m) { m.clear_body(); }, "does not know"},
   };
   const std::vector<SiteMessage> examples = AllSiteMessages();
