@@ -30,6 +30,8 @@ constexpr bool kAnyEvent =
 
 ExperimentMachine::ExperimentMachine(const plan::Experiment& experiment, absl::Time now)
     : rules_(experiment.sites),
+      colluders_(static_cast<size_t>(std::max(experiment.privacy.colluders, 0))),
+      max_skipped_(static_cast<uint32_t>(experiment.algorithm.max_skipped_rounds)),
       rounds_(static_cast<uint32_t>(experiment.algorithm.rounds)),
       now_(now),
       state_(Inviting{now, {}, false}) {

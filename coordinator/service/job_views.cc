@@ -2,6 +2,8 @@
 // What an experiment shows: work for sites, its status, who may send and read which blobs.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "coordinator/service/active_sum.h"
 #include "coordinator/storage/sum_store.h"
 
@@ -142,6 +144,9 @@ JobBlobRights Job::BlobRights() const {
       readable->insert(*model.result);
     }
   }
+  for (const ExperimentMachine::RefusedRound& refused : machine_.refused()) {
+    readable->insert(refused.aggregate.result);
+  }
   if (std::holds_alternative<Validating>(state)) {
     for (const auto& [site, baseline] : baselines_) {
       readable->insert(baseline.blob);
@@ -171,6 +176,18 @@ void Job::AddReferences(DigestSet& digests) const {
   for (const ModelRecord& model : models_) {
     digests.insert(model.digest);
   }
+  const auto add_vectors = [&](const SumKey& sum) {
+    const auto messages = LoadSumMessages(*context_->database, stored_.job, sum);
+    for (const StoredSumMessage& message : messages.ok() ? *messages : std::vector<StoredSumMessage>()) {
+      digests.insert(message.vectors.begin(), message.vectors.end());
+    }
+  };
+  // Evidence of who lied: kept for good.
+  for (const ModelRecord& model : set_aside_) {
+    digests.insert(model.digest);
+    digests.insert(*model.result);
+  }
+  std::for_each(machine_.taken_back().begin(), machine_.taken_back().end(), add_vectors);
   if (machine_.ended()) {
     return;
   }
@@ -179,14 +196,17 @@ void Job::AddReferences(DigestSet& digests) const {
       digests.insert(*model.result);
     }
   }
+  for (const ExperimentMachine::RefusedRound& refused : machine_.refused()) {
+    digests.insert(refused.aggregate.result);
+  }
+  if (machine_.unconfirmed()) {
+    add_vectors(*machine_.unconfirmed());  // may have to be evidence
+  }
   for (const auto& [site, baseline] : baselines_) {
     digests.insert(baseline.blob);
   }
   if (const Sum* sum = machine_.sum()) {
-    const auto messages = LoadSumMessages(*context_->database, stored_.job, sum->key);
-    for (const StoredSumMessage& message : messages.ok() ? *messages : std::vector<StoredSumMessage>()) {
-      digests.insert(message.vectors.begin(), message.vectors.end());
-    }
+    add_vectors(sum->key);
   }
 }
 

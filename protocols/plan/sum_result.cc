@@ -17,7 +17,6 @@ constexpr char kMagic[] = "cloister/sum-result/1";
 constexpr uint64_t kMostHeaderBytes = 4096;
 constexpr uint64_t kMostVectors = 16;
 constexpr uint64_t kAlignment = 8;
-constexpr uint64_t kMostCounter = uint64_t{1} << 60;
 
 uint64_t SizeBytes(const secagg::VectorSpec& vector) {
   return vector.length * static_cast<uint64_t>(vector.ring_bits / 8);
@@ -149,18 +148,19 @@ absl::Status CheckSumResult(const SumResult& result, const secagg::SumCheck& che
   if (header.vectors != vectors) return absl::DataLossError("it has other vectors than the plan's");
   secagg::CheckTag tag(check.seed, vectors);
   for (size_t i = 0; i < vectors.size(); ++i) {
-    // Adding a multiple of the field's prime would go unseen; no honest counter comes near it.
     for (const uint64_t counter : result.Values64(i)) {
-      if (counter >= kMostCounter) {
-        return absl::DataLossError(fmt::format("a counter of vector {} is impossibly large", vectors[i].name));
+      if (counter >= kImpossibleCounter) {
+        return absl::AbortedError(fmt::format("a counter of vector {} is impossibly large", vectors[i].name));
       }
     }
     tag.Add(i, 0, result.Values32(i));
     tag.Add(i, 0, result.Values64(i));
   }
   if (tag.value() == header.tag) return absl::OkStatus();
-  return absl::DataLossError(fmt::format(
-      "the totals are not what the sites added up: their tag is {:016x}, published {:016x}", tag.value(), header.tag));
+  return absl::AbortedError(
+      fmt::format("the totals do not have the sites' tags ({:016x}, published {:016x}): one of the sites or the "
+                  "coordinator lied",
+                  tag.value(), header.tag));
 }
 
 }  // namespace cloister::plan
