@@ -13,9 +13,9 @@
 #include "protocols/plan/documents.h"
 #include "protocols/plan/guards.h"
 #include "protocols/plan/sum_result.h"
-#include "protocols/secagg/transcript.h"
 #include "protocols/update/model_state.h"
 #include "tests/sim/toy_task.h"
+#include "tests/support/bad_shares.h"
 
 namespace cloister::sim {
 namespace {
@@ -31,23 +31,6 @@ ByteView BytesOf(const std::vector<T>& values) {
 
 std::string NameOf(const wire::SumStep& step) {
   return fmt::format("{} {} {}", static_cast<int>(step.kind), step.round, step.attempt);
-}
-
-// Everything but the shares is as it was, and signed.
-Bytes WithBadShares(const Bytes& honest, const crypto::Signer& signer) {
-  secagg::Shares shares = secagg::DecodeShares(honest).value();
-  std::vector<Digest> leaves;
-  for (secagg::SealedShare& share : shares.entries) {
-    if (!share.sealed.empty()) {
-      share.sealed[0] = static_cast<char>(share.sealed[0] ^ 1);
-    }
-    leaves.push_back(secagg::ShareLeaf(share));
-  }
-  secagg::ShareRoot root = secagg::DecodeShareRoot(shares.root).value();
-  root.root = crypto::MerkleRootOf(leaves);
-  root.signature = signer.Sign(secagg::kShareRootDomain, secagg::SignedPart(root));
-  shares.root = secagg::Encode(root);
-  return secagg::Encode(shares);
 }
 
 }  // namespace
@@ -230,7 +213,7 @@ absl::StatusOr<Bytes> SimSite::Hear(const Bytes& message, const wire::SumStep& s
   }
   if (step.kind == wire::SumKind::kTrain && step.phase == wire::SumPhase::kShare &&
       Does(Misdeed::kBadShares, step.round)) {
-    return WithBadShares(heard.reply.value_or(""), signer_);
+    return testing::WithBadShares(heard.reply.value_or(""), signer_);
   }
   return heard.reply.value_or("");
 }

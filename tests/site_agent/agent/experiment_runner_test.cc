@@ -15,6 +15,7 @@
 #include "protocols/wire/message_bytes.h"
 #include "site_agent/storage/decisions.h"
 #include "tests/site_agent/agent/test_federation.h"
+#include "tests/support/bad_shares.h"
 
 namespace cloister::site {
 namespace {
@@ -355,6 +356,49 @@ TEST(ExperimentRunnerTest, LeavesASumThatIsNotWhatItSeems) {
   site.Step(federation.job, {step});
   EXPECT_EQ(site.Last<wire::SiteFailure>()->attempt, 1u);
   EXPECT_EQ(site.Last<wire::SiteFailure>()->reason, wire::FailureReason::kProtocolViolation);
+}
+
+// What a site dealt and signed does not open: its readers say whose it is, and do not blame the coordinator.
+TEST(ExperimentRunnerTest, ABadShareIsReportedWithItsDealer) {
+  TestFederation federation;
+  ASSERT_TRUE(federation.Invite());
+  const wire::ModelRef model = federation.GlobalModel(0, federation.plan.model.initial_model);
+  secagg::ServerInputs inputs{{}, federation.pki.ca(), {}, federation.clock.Now()};
+  const auto global = update::ParseModelState(federation.initial_model).value();
+  inputs.params =
+      plan::SumParamsOf(federation.plan, federation.plan_digest, {federation.job, plan::SumKind::kTrain, 1, 0},
+                        {{model.id, false, model.blob}}, global.values);
+  for (const auto& site : federation.sites) {
+    inputs.expected.push_back(site->id);
+  }
+  secagg::ServerSession server = secagg::ServerSession::Create(std::move(inputs)).value();
+  wire::SumStep step;
+  step.job = federation.job;
+  step.kind = wire::SumKind::kTrain;
+  step.round = 1;
+  step.models = {model};
+  for (const wire::SumPhase phase : {wire::SumPhase::kAdvertise, wire::SumPhase::kShare}) {
+    step.phase = phase;
+    for (const auto& site : federation.sites) {
+      step.message = phase == wire::SumPhase::kAdvertise ? "" : server.MessagesFor(site->id).back();
+      site->Step(federation.job, {step});
+      Bytes said = site->Last<wire::SumMessage>()->message;
+      if (phase == wire::SumPhase::kShare && site == federation.sites[2]) {
+        said = testing::WithBadShares(said, federation.pki.site(3));
+      }
+      ASSERT_TRUE(server.Handle(site->id, said).ok());
+    }
+    ASSERT_TRUE(server.Close().ok());
+  }
+  step.phase = wire::SumPhase::kMask;
+  for (size_t i = 0; i < 2; ++i) {
+    SiteHarness& site = *federation.sites[i];
+    step.message = server.MessagesFor(site.id).back();
+    site.Step(federation.job, {step});
+    ASSERT_NE(site.Last<wire::SiteFailure>(), nullptr);
+    EXPECT_EQ(site.Last<wire::SiteFailure>()->reason, wire::FailureReason::kBadShare);
+    EXPECT_EQ(site.Last<wire::SiteFailure>()->about, federation.sites[2]->id);
+  }
 }
 
 // Models that only one site is told to score would single out its patients in the total.
