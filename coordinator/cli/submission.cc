@@ -92,7 +92,9 @@ std::string DescribePlan(const FrozenPlan& frozen) {
                             Duration(experiment.sites.deadline_ms))},
       {"privacy", fmt::format("secure aggregation {} in {} bits, up to {} colluding sites, counts below {} suppressed",
                               experiment.privacy.secure_aggregation, experiment.privacy.ring_bits,
-                              experiment.privacy.colluders, experiment.privacy.minimum_cell)}};
+                              experiment.privacy.colluders, experiment.privacy.minimum_cell)},
+      {"guards", fmt::format("{}; {} rounds in a row without a model end it",
+                             plan::GuardsInWords(experiment.privacy.guards), algorithm.max_skipped_rounds)}};
   for (const plan::Gate& gate : experiment.gates) {
     rows.push_back({"gate", plan::GateInWords(gate)});
   }

@@ -53,6 +53,11 @@ class Reader {
     Note(id.status());
     return id.ok() ? *std::move(id) : IdType();
   }
+  Digest Hash(const char* key) {
+    const absl::StatusOr<Digest> digest = Digest::FromHex(Get<std::string>(key));
+    Note(digest.status());
+    return digest.ok() ? *digest : Digest();
+  }
   template <typename Enum>
   Enum Number(const char* key, int most) {
     const int value = Get<int>(key);
@@ -170,13 +175,19 @@ void Write(const SiteFailed& e, json& j) {
     j["sum"] = ToJson(*e.sum);
   }
   j["reason"] = static_cast<int>(e.reason);
+  if (e.about) {
+    j["about"] = e.about->value();
+  }
 }
 void Read(Reader& r, SiteFailed& e) {
   e.site = r.Id<SiteId>("site");
   if (r.Has("sum")) {
     e.sum = r.Sum();
   }
-  e.reason = r.Number<wire::FailureReason>("reason", static_cast<int>(wire::FailureReason::kInternal));
+  e.reason = r.Number<wire::FailureReason>("reason", static_cast<int>(wire::FailureReason::kBadShare));
+  if (r.Has("about")) {
+    e.about = r.Id<SiteId>("about");
+  }
 }
 
 void Write(const SiteHeard& e, json& j) {
@@ -234,10 +245,18 @@ void Read(Reader& r, SumBroken& e) {
 void Write(const SumFinished& e, json& j) {
   j["sum"] = ToJson(e.sum);
   j["note"] = e.note;
+  if (e.refused) {
+    j["refused"] = e.refused->why;
+    j["parent"] = e.refused->parent.hex();
+    j["result"] = e.refused->result.hex();
+  }
 }
 void Read(Reader& r, SumFinished& e) {
   e.sum = r.Sum();
   e.note = r.Get<std::string>("note");
+  if (r.Has("refused")) {
+    e.refused = RefusedAggregate{r.Get<std::string>("refused"), r.Hash("parent"), r.Hash("result")};
+  }
 }
 
 void Write(const Decided& e, json& j) {

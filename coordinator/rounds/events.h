@@ -60,6 +60,7 @@ struct SiteFailed {  // cannot go on with this step
   SiteId site;
   std::optional<SumKey> sum;  // none: the baseline
   wire::FailureReason reason = wire::FailureReason::kInternal;
+  std::optional<SiteId> about = std::nullopt;  // kBadShare: who dealt it
 };
 struct SiteHeard {  // a site that had dropped out is there again
   SiteId site;
@@ -85,9 +86,15 @@ struct SumBroken {  // ClosePhase or FinishSum cannot be done
   std::string why;
   std::optional<SiteId> culprit;  // who broke it beyond doubt
 };
+struct RefusedAggregate {  // of a training round: it breaks a guard of the plan, so there is no model
+  std::string why;         // the guard, with the numbers
+  Digest parent;           // the global model that the round trained from, and that stays
+  Digest result;           // the totals, published
+};
 struct SumFinished {  // FinishSum: the total is stored
   SumKey sum;
   std::string note;  // one line with numbers, for people
+  std::optional<RefusedAggregate> refused = std::nullopt;
 };
 struct Decided {                     // DecideGates
   std::vector<std::string> members;  // of the ensemble, best first; empty: nothing was accepted

@@ -31,6 +31,7 @@ constexpr bool kAnyEvent =
 
 ExperimentMachine::ExperimentMachine(const plan::Experiment& experiment, absl::Time now)
     : rules_(experiment.sites),
+      max_skipped_(static_cast<uint32_t>(experiment.algorithm.max_skipped_rounds)),
       rounds_(static_cast<uint32_t>(experiment.algorithm.rounds)),
       colluders_(experiment.privacy.colluders),
       now_(now),

@@ -22,8 +22,13 @@
 //
 // A sum goes through Advertise, Share, Mask, Consistency, Unmask. A phase closes when nobody is awaited or at its
 // deadline; too few answers break the sum: it is tried again with new keys, plan::kMaxAttempts times in all, but never
-// once unmasking was asked for. A training round that breaks then is skipped: the next one starts from the same model;
-// kMaxSkipped in a row, or no round at all that gave a model, end the experiment.
+// once unmasking was asked for. A training round that breaks then is skipped: the next one starts from the same model. So is
+// one whose totals break a guard of the plan; and one is taken back when, at the next sum's Advertise, more sites than
+// may collude, and two at least, find that its totals do not have the sites' tags: that sum begins again with the model
+// before. Too many rounds without a model in a row (max_skipped_rounds), or none at all that gave one, end the
+// experiment.
+//
+// A site of whose shares as many others say that they do not open is excluded from the next sum on.
 
 #include <absl/time/time.h>
 
@@ -40,7 +45,6 @@
 
 namespace cloister::coordinator {
 
-inline constexpr uint32_t kMaxSkipped = 3;
 
 using SiteSet = std::set<SiteId>;
 std::string ListOf(const SiteSet& sites);  // "a, b, c"
@@ -49,15 +53,17 @@ std::string ListOf(const SiteSet& sites);  // "a, b, c"
 struct Sum {
   SumKey key;
   wire::SumPhase phase = wire::SumPhase::kAdvertise;
-  SiteSet expected;        // may answer this phase
-  SiteSet answered;        // have
-  SiteSet awaited;         // are waited for: neither answered, failed nor away
-  SiteSet failed;          // have left this sum for good
-  SiteSet survivors;       // whose vectors are in, once kMask is closed
-  absl::Time started;      // of the sum
-  absl::Time deadline;     // of the phase
-  bool closing = false;    // ClosePhase is to be done
-  bool finishing = false;  // FinishSum is to be done
+  SiteSet expected;    // may answer this phase
+  SiteSet answered;    // have
+  SiteSet awaited;     // are waited for: neither answered, failed nor away
+  SiteSet failed;      // have left this sum for good
+  SiteSet survivors;   // whose vectors are in, once kMask is closed
+  SiteSet mismatched;  // have found, in kAdvertise, that the newest model's totals do not have the sites' tags
+  std::map<SiteId, SiteSet> accusers;  // by who dealt shares that do not open: to whom
+  absl::Time started;                  // of the sum
+  absl::Time deadline;                 // of the phase
+  bool closing = false;                // ClosePhase is to be done
+  bool finishing = false;              // FinishSum is to be done
 };
 
 struct Inviting {
@@ -168,6 +174,16 @@ class ExperimentMachine {
   bool IsAway(const SiteId& site) const;
   const Sum* sum() const;                                               // the current one, or null
   const std::vector<std::string>& members() const { return members_; }  // of the ensemble, once decided
+  // Training rounds that gave no model because of a guard.
+  struct RefusedRound {
+    uint32_t round = 0;
+    RefusedAggregate aggregate;
+  };
+  const std::vector<RefusedRound>& refused() const { return refused_; }
+  // Training rounds whose models were taken back: they are no models of this experiment.
+  const std::vector<SumKey>& taken_back() const { return taken_back_; }
+  // The training round whose model no site has vouched for yet.
+  const std::optional<SumKey>& unconfirmed() const { return unconfirmed_; }
 
   bool ended() const;
   wire::ExperimentPhase phase() const;
@@ -221,24 +237,35 @@ class ExperimentMachine {
   Result MaybeDecide(Summarising& state, Step step);
   Result Advance(const SumKey& finished, Step step);
   Result Skip(const SumKey& round, const std::string& why, const std::optional<SiteId>& culprit, Step step);
+  Result TakeBack(const Sum& sum, Step step);
+  // Why the experiment ends after one more round without a model; empty: it goes on.
+  std::string TooManySkipped(const std::string& why, bool was_last);
+  void ExcludeAccused(const Sum& sum, Step& step);
+  bool OneIsHonest(const SiteSet& sites) const;
   Result Fail(std::string reason, Step step);
   void StartSum(plan::SumKind kind, uint32_t round, uint32_t attempt, Step& step);
   void CloseIfComplete(Sum& sum);
   absl::Status CheckCurrent(const Sum& sum, const SumKey& key) const;
   Step Changed(const Event& event) const;
   bool MayReachMinimum() const;
+  std::string LostRounds() const;
   // "1 site accepted, at least 3 are needed; b refused: DECLINED; no answer from c": while inviting.
   std::string TooFewSites() const;
 
   plan::Sites rules_;
+  uint32_t max_skipped_ = 0;
   uint32_t rounds_ = 0;
   int colluders_ = 0;
   absl::Time now_;  // of the event being handled
   State state_;
   std::map<SiteId, Participant> sites_;
   uint32_t round_ = 0;
-  uint32_t trained_ = 0;  // rounds that gave a model
-  uint32_t skipped_ = 0;  // rounds since then that did not
+  uint32_t trained_ = 0;         // rounds that gave a model
+  uint32_t skipped_ = 0;         // rounds since then that did not
+  uint32_t skipped_before_ = 0;  // what that was when the newest model came
+  std::optional<SumKey> unconfirmed_;
+  std::vector<RefusedRound> refused_;
+  std::vector<SumKey> taken_back_;
   std::vector<std::string> members_;
 };
 

@@ -2,6 +2,8 @@
 // How a secure sum goes through its phases, loses sites, is tried again, and what comes after it.
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "coordinator/rounds/machine.h"
 #include "protocols/wire/names.h"
 
@@ -105,8 +107,18 @@ ExperimentMachine::Result ExperimentMachine::OnSum(Sum& sum, const SiteFailed& e
   }
   sites_[event.site].failure = event.reason;
   Step step = Changed(event);
-  step.notes.push_back(
-      fmt::format("{}: {} drops out: {}", NameOf(sum.key), event.site.value(), wire::NameOf(event.reason)));
+  step.notes.push_back(fmt::format("{}: {} drops out: {}{}", NameOf(sum.key), event.site.value(),
+                                   wire::NameOf(event.reason),
+                                   event.about ? ", dealt by " + event.about->value() : ""));
+  if (event.about && *event.about != event.site && IsParticipant(*event.about)) {
+    sum.accusers[*event.about].insert(event.site);
+  }
+  if (event.reason == wire::FailureReason::kTagMismatch && sum.phase == wire::SumPhase::kAdvertise && unconfirmed_) {
+    sum.mismatched.insert(event.site);
+    if (OneIsHonest(sum.mismatched)) {
+      return TakeBack(sum, std::move(step));
+    }
+  }
   CloseIfComplete(sum);
   return step;
 }
@@ -151,6 +163,9 @@ ExperimentMachine::Result ExperimentMachine::OnSum(Sum& sum, const PhaseClosed& 
     sum.finishing = true;
     return step;
   }
+  if (sum.phase == wire::SumPhase::kAdvertise) {
+    unconfirmed_.reset();
+  }
   SiteSet next(event.next.begin(), event.next.end());
   if (sum.phase == wire::SumPhase::kMask) {
     sum.survivors = next;
@@ -175,6 +190,7 @@ ExperimentMachine::Result ExperimentMachine::OnSum(Sum& sum, const SumBroken& ev
   Step step = Changed(event);
   const SumKey key = sum.key;
   const std::string why = NameOf(key) + ": " + event.why;
+  ExcludeAccused(sum, step);
   if (sum.phase == wire::SumPhase::kUnmask && key.kind == plan::SumKind::kTrain) {
     return Skip(key, why, event.culprit, std::move(step));
   }
@@ -193,7 +209,6 @@ ExperimentMachine::Result ExperimentMachine::OnSum(Sum& sum, const SumBroken& ev
 ExperimentMachine::Result ExperimentMachine::Skip(const SumKey& round, const std::string& why,
                                                   const std::optional<SiteId>& culprit, Step step) {
   step.notes.push_back(why + "; unmasking had begun, so the round is skipped and the model stays");
-  ++skipped_;
   if (culprit && IsParticipant(*culprit)) {
     sites_[*culprit].excluded = why;
     sites_[*culprit].failure = wire::FailureReason::kProtocolViolation;
@@ -204,13 +219,54 @@ ExperimentMachine::Result ExperimentMachine::Skip(const SumKey& round, const std
     return Fail(fmt::format("{}; {} sites are left, at least {} are needed", why, left, rules_.minimum),
                 std::move(step));
   }
-  if (skipped_ >= kMaxSkipped) {
-    return Fail(fmt::format("{}; {} rounds in a row were skipped", why, skipped_), std::move(step));
-  }
-  if (round.round == rounds_ && trained_ == 0) {
-    return Fail(why + "; no round gave a model", std::move(step));
+  if (const std::string end = TooManySkipped(why, round.round == rounds_); !end.empty()) {
+    return Fail(end, std::move(step));
   }
   return Advance(round, std::move(step));
+}
+
+std::string ExperimentMachine::TooManySkipped(const std::string& why, bool was_last) {
+  ++skipped_;
+  if (skipped_ >= max_skipped_) {
+    return fmt::format("{}; {} round{} in a row gave no model", why, skipped_, skipped_ == 1 ? "" : "s");
+  }
+  return was_last && trained_ == 0 ? why + "; no round gave a model" : "";
+}
+
+// More than may collude, and never one alone: a lie that others can see is seen by two honest sites or more.
+bool ExperimentMachine::OneIsHonest(const SiteSet& sites) const {
+  return static_cast<int>(sites.size()) > colluders_ && sites.size() >= 2;
+}
+
+// One of `mismatched` is honest, so a site committed to a wrong tag or vector, or the coordinator published other
+// totals than it added up. Sites of this sum have only advertised: it begins again with the model before.
+ExperimentMachine::Result ExperimentMachine::TakeBack(const Sum& sum, Step step) {
+  const SumKey key = sum.key;
+  const SumKey lost = *unconfirmed_;
+  const std::string why =
+      fmt::format("{}: its totals do not have the sites' tags, say {}", NameOf(lost), Sentence(sum.mismatched));
+  step.notes.push_back(why + "; a site or the coordinator lied; the round is taken back and the model before it stays");
+  taken_back_.push_back(lost);
+  unconfirmed_.reset();
+  --trained_;
+  skipped_ = skipped_before_;
+  if (const std::string end = TooManySkipped(why, key.kind != plan::SumKind::kTrain); !end.empty()) {
+    return Fail(end, std::move(step));
+  }
+  StartSum(key.kind, key.round, key.attempt + 1, step);
+  return step;
+}
+
+void ExperimentMachine::ExcludeAccused(const Sum& sum, Step& step) {
+  for (const auto& [dealer, accusers] : sum.accusers) {
+    if (!OneIsHonest(accusers) || !IsParticipant(dealer)) {
+      continue;
+    }
+    sites_[dealer].excluded =
+        fmt::format("{}: the shares that it dealt do not open, say {}", NameOf(sum.key), Sentence(accusers));
+    sites_[dealer].failure = wire::FailureReason::kProtocolViolation;
+    step.notes.push_back(fmt::format("{} is excluded: {}", dealer.value(), sites_[dealer].excluded));
+  }
 }
 
 ExperimentMachine::Result ExperimentMachine::OnSum(Sum& sum, const SumFinished& event) {
@@ -219,13 +275,23 @@ ExperimentMachine::Result ExperimentMachine::OnSum(Sum& sum, const SumFinished& 
     return absl::FailedPreconditionError(NameOf(sum.key) + " is not finishing");
   }
   Step step = Changed(event);
-  step.notes.push_back(fmt::format("{} done: {} of {} sites{}", NameOf(sum.key), sum.survivors.size(),
-                                   Accepted().size(), event.note.empty() ? "" : "; " + event.note));
-  if (sum.key.kind == plan::SumKind::kTrain) {
+  const SumKey key = sum.key;
+  step.notes.push_back(fmt::format("{} done: {} of {} sites{}", NameOf(key), sum.survivors.size(), Accepted().size(),
+                                   event.note.empty() ? "" : "; " + event.note));
+  ExcludeAccused(sum, step);
+  if (event.refused) {
+    const std::string why = fmt::format("{} is refused by a guard of the plan, {}", NameOf(key), event.refused->why);
+    step.notes.push_back(why + "; the model stays");
+    refused_.push_back({key.round, *event.refused});
+    if (const std::string end = TooManySkipped(why, key.round == rounds_); !end.empty()) {
+      return Fail(end, std::move(step));
+    }
+  } else if (key.kind == plan::SumKind::kTrain) {
     ++trained_;
-    skipped_ = 0;
+    skipped_before_ = std::exchange(skipped_, 0);
+    unconfirmed_ = key;
   }
-  return Advance(sum.key, std::move(step));
+  return Advance(key, std::move(step));
 }
 
 ExperimentMachine::Result ExperimentMachine::Advance(const SumKey& finished, Step step) {

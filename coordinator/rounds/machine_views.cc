@@ -190,6 +190,19 @@ std::string ExperimentMachine::TooFewSites() const {
   return silent.empty() ? text : text + "; no answer from " + Names(silent);
 }
 
+// What went wrong with the newest rounds; empty: nothing.
+std::string ExperimentMachine::LostRounds() const {
+  std::string text;
+  if (!refused_.empty() && skipped_ > 0) {
+    text += fmt::format("; training round {} was refused by a guard, {}", refused_.back().round,
+                        refused_.back().aggregate.why);
+  }
+  if (!taken_back_.empty()) {
+    text += fmt::format("; {} was taken back: its totals do not have the sites' tags", NameOf(taken_back_.back()));
+  }
+  return text;
+}
+
 std::string ExperimentMachine::Message() const {
   if (const Sum* current = sum()) {
     if (current->finishing) {
@@ -198,9 +211,9 @@ std::string ExperimentMachine::Message() const {
     if (current->closing) {
       return fmt::format("{}, {}: closing", NameOf(current->key), wire::NameOf(current->phase));
     }
-    return fmt::format("{}, {}: {} of {} sites answered; waiting for {}", NameOf(current->key),
+    return fmt::format("{}, {}: {} of {} sites answered; waiting for {}{}", NameOf(current->key),
                        wire::NameOf(current->phase), current->answered.size(),
-                       current->answered.size() + current->awaited.size(), Names(current->awaited));
+                       current->answered.size() + current->awaited.size(), Names(current->awaited), LostRounds());
   }
   struct Visitor {
     const ExperimentMachine& machine;

@@ -95,6 +95,7 @@ absl::Status Job::LoadRows() {
   CLOISTER_ASSIGN_OR_RETURN(acceptances_, LoadAcceptances(database, job));
   CLOISTER_ASSIGN_OR_RETURN(baselines_, LoadBaselines(database, job));
   CLOISTER_ASSIGN_OR_RETURN(models_, LoadModels(database, job));
+  SetAsideTakenBack();
   CLOISTER_ASSIGN_OR_RETURN(gates_, LoadGates(database, job));
   if (const auto* released = std::get_if<Released>(&machine_.state())) {
     CLOISTER_ASSIGN_OR_RETURN(const wire::ReleaseStatus release, LoadRelease(database, released->release));
@@ -163,8 +164,10 @@ absl::Status Job::Commit(const Event& event, const Also& also, storage::Durable 
   }
   const bool leaves_sum =
       machine_.sum() != nullptr && (next.sum() == nullptr || next.sum()->key != machine_.sum()->key);
+  const bool vouched_for = machine_.unconfirmed() && !next.unconfirmed();
   machine_ = std::move(next);
   Touch(event, same_stage);
+  SetAsideTakenBack();
   facts_ += step.facts.size();
   last_note_ += step.notes.size();
   if (ends) {
@@ -175,6 +178,8 @@ absl::Status Job::Commit(const Event& event, const Also& also, storage::Durable 
   }
   if (leaves_sum) {
     DropSum();
+  } else if (vouched_for) {
+    DropVectors();
   }
   return absl::OkStatus();
 }
@@ -320,12 +325,15 @@ absl::Status Job::TakeSummary(const SiteId& site, const wire::SiteSummary& summa
 }
 
 absl::Status Job::TakeFailure(const SiteId& site, const wire::SiteFailure& failure) {
-  SiteFailed event{site, std::nullopt, failure.reason};
+  SiteFailed event{site, std::nullopt, failure.reason, failure.about};
   if (failure.kind) {
     event.sum = SumKey{static_cast<plan::SumKind>(*failure.kind), failure.round, failure.attempt};
   }
   const absl::Status status = Commit(event, [&](storage::Transaction& transaction) {
-    return Audit(transaction, site.value(), "failure " + std::string(wire::NameOf(failure.reason)), "", 0, Digest());
+    return Audit(transaction, site.value(),
+                 fmt::format("failure {}{}", wire::NameOf(failure.reason),
+                             failure.about ? " about " + failure.about->value() : ""),
+                 "", 0, Digest());
   });
   return absl::IsAborted(status) ? absl::OkStatus() : status;  // about something that is over: nothing to do
 }

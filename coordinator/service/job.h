@@ -134,8 +134,12 @@ class Job {
   void InBackground(std::function<void()> work) const;
   bool IsFinishing() const;
   absl::Status TakeModel(const Finishing& finished);
+  absl::Status TakeRefusal(const Finishing& finished);
   absl::Status TakeHistograms(const Finishing& finished);
-  void DropSum();  // forgets the session and deletes the masked vectors
+  void DropSum();      // forgets the session and deletes the masked vectors
+  void DropVectors();  // that are not needed any more
+  // Sorts out the models of rounds that were taken back.
+  void SetAsideTakenBack();
 
   // ---- job_release.cc ----
   absl::Status DoDecideGates();
@@ -161,7 +165,8 @@ class Job {
   // Rows that are read often.
   std::map<SiteId, wire::SignedDocument> acceptances_;
   std::map<SiteId, StoredBaseline> baselines_;
-  std::vector<ModelRecord> models_;  // by round, round-0 first
+  std::vector<ModelRecord> models_;     // by round, round-0 first
+  std::vector<ModelRecord> set_aside_;  // of rounds that were taken back: evidence
   std::vector<plan::GateResult> gates_;
   std::optional<wire::SignedDocument> manifest_;
 

@@ -13,6 +13,7 @@
 #include "protocols/base/log.h"
 #include "protocols/crypto/hash.h"
 #include "protocols/plan/documents.h"
+#include "protocols/plan/guards.h"
 #include "protocols/plan/next_model.h"
 #include "protocols/plan/sum_result.h"
 #include "protocols/secagg/messages.h"
@@ -45,15 +46,26 @@ std::vector<wire::ModelRef> Job::SumModels(plan::SumKind kind) const {
     return reference;
   };
   std::vector<wire::ModelRef> models;
+  const auto refused_since = [this](wire::ModelRef& newest) {
+    for (const ExperimentMachine::RefusedRound& refused : machine_.refused()) {
+      if (refused.aggregate.parent == newest.blob) {
+        newest.refused.push_back({refused.aggregate.parent, refused.aggregate.result, refused.round});
+      }
+    }
+  };
   switch (kind) {
     case plan::SumKind::kTrain:
       models.push_back(global(models_.back()));  // of the round before, or of the last one that was not skipped
+      refused_since(models.back());
       break;
     case plan::SumKind::kValidate: {
       const size_t last = static_cast<size_t>(std::max(experiment_.ensemble.candidates_last, 1));
       const size_t first = models_.size() > last ? models_.size() - last : 1;
       for (size_t i = std::max<size_t>(first, 1); i < models_.size(); ++i) {
         models.push_back(global(models_[i]));
+      }
+      if (!models.empty()) {
+        refused_since(models.back());
       }
       for (const auto& [site, baseline] : baselines_) {
         if (models.size() == wire::kMaxModels) {
@@ -263,6 +275,7 @@ struct Job::Finishing {
   // ---- made, and read once `done` ----
   absl::Status status;
   std::vector<uint64_t> counters;  // the totals of the last vector
+  plan::AggregateVerdict verdict;  // TRAIN
   Digest result;                   // TRAIN: the blobs
   Digest model;
   std::atomic<bool> done{false};
@@ -281,21 +294,37 @@ struct Job::Finishing {
       std::filesystem::remove(result_path, ignored);
       return absl::OkStatus();
     }
-    CLOISTER_ASSIGN_OR_RETURN(const update::MappedModel global, update::MappedModel::Open(context.blobs->Path(parent)));
     absl::StatusOr<Digest> stored;
     std::thread storing([&] { stored = context.blobs->PutFile(result_path, storage::BlobStore::Take::kMove); });
-    const absl::Status made = MakeModel(*context.blobs, experiment, global, totals.Values(0), last);
+    const absl::Status made = MakeModel(context, experiment, totals);
     storing.join();
     CLOISTER_RETURN_IF_ERROR(made);
     CLOISTER_ASSIGN_OR_RETURN(result, std::move(stored));
     return absl::OkStatus();
   }
 
-  absl::Status MakeModel(storage::BlobStore& blobs, const plan::Experiment& experiment,
-                         const update::MappedModel& global, const secagg::RingView& update,
-                         absl::Span<const uint64_t> totals) {
-    CLOISTER_ASSIGN_OR_RETURN(model, plan::WriteNextModel(model_path, experiment, global, update, totals));
-    return blobs.Adopt(model_path, model);
+  // Unless the totals break a guard. DATA_LOSS: no honest site gives such totals.
+  absl::Status MakeModel(const JobContext& context, const plan::Experiment& experiment, const plan::SumResult& totals) {
+    for (const uint64_t counter : counters) {
+      if (counter >= plan::kImpossibleCounter) {
+        return absl::DataLossError("a counter is impossibly large: a site lies about its cases");
+      }
+    }
+    CLOISTER_ASSIGN_OR_RETURN(const update::MappedModel global, update::MappedModel::Open(context.blobs->Path(parent)));
+    std::optional<update::MappedModel> before;
+    CLOISTER_ASSIGN_OR_RETURN(const std::optional<Digest> wanted, plan::ModelBefore(experiment, global));
+    if (wanted.has_value()) {
+      CLOISTER_ASSIGN_OR_RETURN(before, update::MappedModel::Open(context.blobs->Path(*wanted)));
+    }
+    CLOISTER_ASSIGN_OR_RETURN(verdict, plan::JudgeAggregate(experiment, global, before.has_value() ? &*before : nullptr,
+                                                            totals.Values(0), counters));
+    if (!verdict.broken.empty()) {
+      return absl::OkStatus();
+    }
+    CLOISTER_ASSIGN_OR_RETURN(const auto lineage, plan::NextLineage(experiment, global, parent, verdict));
+    CLOISTER_ASSIGN_OR_RETURN(
+        model, plan::WriteNextModel(model_path, experiment, global, totals.Values(0), counters, lineage));
+    return context.blobs->Adopt(model_path, model);
   }
 };
 
@@ -351,7 +380,10 @@ absl::Status Job::DoFinishSum(const FinishSum& action) {
     return IsOurTrouble(finished->status) ? finished->status
                                           : Commit(SumBroken{action.sum, std::string(finished->status.message()), {}});
   }
-  return action.sum.kind == plan::SumKind::kTrain ? TakeModel(*finished) : TakeHistograms(*finished);
+  if (action.sum.kind != plan::SumKind::kTrain) {
+    return TakeHistograms(*finished);
+  }
+  return finished->verdict.broken.empty() ? TakeModel(*finished) : TakeRefusal(*finished);
 }
 
 absl::Status Job::TakeModel(const Finishing& finished) {
@@ -379,6 +411,17 @@ absl::Status Job::TakeModel(const Finishing& finished) {
   return absl::OkStatus();
 }
 
+absl::Status Job::TakeRefusal(const Finishing& finished) {
+  CLOISTER_ASSIGN_OR_RETURN(const plan::TrainCounters counters, plan::DecodeTrainCounters(finished.counters));
+  CLOISTER_ASSIGN_OR_RETURN(const uint64_t size_bytes, context_->blobs->SizeBytes(finished.result));
+  const RefusedAggregate refused{finished.verdict.broken, finished.parent, finished.result};
+  return Commit(SumFinished{finished.sum, fmt::format("{} samples", counters.samples), refused},
+                [&](storage::Transaction& transaction) {
+                  return Audit(transaction, "coordinator", "refuse aggregate: " + refused.why, "sum_result", size_bytes,
+                               refused.result);
+                });
+}
+
 absl::Status Job::TakeHistograms(const Finishing& finished) {
   const StoredTotal total{finished.counters, finished.active->session.survivors()};
   return Commit(SumFinished{finished.sum, ""}, [&](storage::Transaction& transaction) {
@@ -389,6 +432,10 @@ absl::Status Job::TakeHistograms(const Finishing& finished) {
 void Job::DropSum() {
   active_.reset();
   finishing_.reset();
+  DropVectors();
+}
+
+void Job::DropVectors() {
   const absl::StatusOr<std::vector<StoredUpload>> uploads = LoadUploads(*context_->database);
   if (!uploads.ok()) {
     return;  // the sweep at the next start finds them
@@ -420,6 +467,18 @@ void Job::DropSum() {
       }
     }
   });
+}
+
+void Job::SetAsideTakenBack() {
+  for (const SumKey& lost : machine_.taken_back()) {
+    const auto found = std::find_if(models_.begin(), models_.end(), [&](const ModelRecord& model) {
+      return model.round == lost.round && model.result.has_value();
+    });
+    if (found != models_.end()) {
+      set_aside_.push_back(std::move(*found));
+      models_.erase(found);
+    }
+  }
 }
 
 }  // namespace cloister::coordinator

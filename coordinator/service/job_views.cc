@@ -2,6 +2,8 @@
 // What an experiment shows: work for sites, its status, who may send and read which blobs.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "coordinator/service/active_sum.h"
 #include "coordinator/storage/sum_store.h"
 
@@ -186,6 +188,9 @@ JobBlobRights Job::BlobRights(const SiteSet& sites) const {
       readable->insert(*model.result);
     }
   }
+  for (const ExperimentMachine::RefusedRound& refused : machine_.refused()) {
+    readable->insert(refused.aggregate.result);
+  }
   if (std::holds_alternative<Validating>(state)) {
     for (const auto& [site, baseline] : baselines_) {
       readable->insert(baseline.blob);
@@ -215,6 +220,21 @@ void Job::AddReferences(DigestSet& digests) const {
   for (const ModelRecord& model : models_) {
     digests.insert(model.digest);
   }
+  const auto add_vectors = [&](const SumKey& sum) {
+    const auto vectors = LoadSumVectors(*context_->database, stored_.job, sum);
+    if (!vectors.ok()) {
+      return;
+    }
+    for (const auto& [site, of_site] : *vectors) {
+      digests.insert(of_site.begin(), of_site.end());
+    }
+  };
+  // Evidence of who lied: kept for good.
+  for (const ModelRecord& model : set_aside_) {
+    digests.insert(model.digest);
+    digests.insert(*model.result);
+  }
+  std::for_each(machine_.taken_back().begin(), machine_.taken_back().end(), add_vectors);
   if (machine_.ended()) {
     return;
   }
@@ -223,16 +243,17 @@ void Job::AddReferences(DigestSet& digests) const {
       digests.insert(*model.result);
     }
   }
+  for (const ExperimentMachine::RefusedRound& refused : machine_.refused()) {
+    digests.insert(refused.aggregate.result);
+  }
+  if (machine_.unconfirmed()) {
+    add_vectors(*machine_.unconfirmed());  // may have to be evidence
+  }
   for (const auto& [site, baseline] : baselines_) {
     digests.insert(baseline.blob);
   }
   if (const Sum* sum = machine_.sum()) {
-    const auto vectors = LoadSumVectors(*context_->database, stored_.job, sum->key);
-    if (vectors.ok()) {
-      for (const auto& [site, of_site] : *vectors) {
-        digests.insert(of_site.begin(), of_site.end());
-      }
-    }
+    add_vectors(sum->key);
   }
 }
 

@@ -10,6 +10,7 @@
 #include <iostream>
 
 #include "coordinator/service/coordinator.h"
+#include "coordinator/service/recount.h"
 #include "coordinator/web/status_site.h"
 #include "protocols/base/file.h"
 #include "protocols/base/log.h"
@@ -221,6 +222,22 @@ absl::Status RunAuditShow(const std::string& config_file, size_t last) {
   return absl::OkStatus();
 }
 
+// ---- recount ----
+
+absl::Status RunRecount(const std::string& config_file, const std::string& job_text, uint32_t round) {
+  CLOISTER_ASSIGN_OR_RETURN(const CoordinatorConfig config, ReadCoordinatorConfig(config_file));
+  CLOISTER_ASSIGN_OR_RETURN(const JobId job, JobId::Parse(job_text));
+  CLOISTER_ASSIGN_OR_RETURN(storage::Database database, OpenDatabase(config_file));
+  CLOISTER_ASSIGN_OR_RETURN(const Descriptor lock, LockDataFolder(config.data));
+  CLOISTER_ASSIGN_OR_RETURN(const storage::BlobStore blobs, storage::BlobStore::Open(config.data / "blobs"));
+  const SystemClock clock;
+  CLOISTER_ASSIGN_OR_RETURN(const CoordinatorIdentity identity, LoadIdentity(config, &clock));
+  CLOISTER_ASSIGN_OR_RETURN(const std::string line,
+                            RecountRound({&database, &blobs, identity.ca, config.data}, job, round));
+  std::cout << line << "\n";
+  return absl::OkStatus();
+}
+
 int Main(int argc, char** argv) {
   CLI::App app{"Serves a Cloister federation: sites and operators dial it, it dials nobody.", "cloister-coordinator"};
   app.set_version_flag("--version", std::string("cloister-coordinator ") + kCodeVersion);
@@ -262,6 +279,16 @@ int Main(int argc, char** argv) {
   command = with_config(audit->add_subcommand("show", "Print the last records"));
   command->add_option("--last", last, "how many")->capture_default_str();
   command->callback([&] { run = [&] { return RunAuditShow(config_file, last); }; });
+
+  std::string job;
+  uint32_t round = 0;
+  command = with_config(app.add_subcommand(
+      "recount",
+      "Add up a training round that was taken back again, from what its sites signed: did a site lie, or this "
+      "coordinator? It must not be running"));
+  command->add_option("job", job, "the experiment's job id")->required();
+  command->add_option("--round", round, "from 1")->required();
+  command->callback([&] { run = [&] { return RunRecount(config_file, job, round); }; });
 
   try {
     app.parse(argc, argv);

@@ -62,6 +62,7 @@ Algorithm ReadAlgorithm(StrictYaml yaml) {
   }
   algorithm.optimizer = ReadOptimizer(yaml.Map("optimizer"));
   algorithm.seed = yaml.Uint64("seed", 0);
+  algorithm.max_skipped_rounds = static_cast<int>(yaml.Int("max_skipped_rounds", 1, 100, 3));
   return algorithm;
 }
 
@@ -83,6 +84,17 @@ Sites ReadSites(StrictYaml yaml) {
   sites.invitation_ms = yaml.DurationMs("invitation", 60 * kMinuteMs);
   sites.deadline_ms = yaml.DurationMs("deadline", 120 * kMinuteMs);
   return sites;
+}
+
+Guards ReadGuards(StrictYaml yaml) {
+  Guards guards;
+  guards.max_update_norm = yaml.Real("max_update_norm", 0, 1e12, 0.0);
+  guards.max_norm_growth = yaml.Real("max_norm_growth", 0, 1e6, 0.0);
+  if (guards.max_norm_growth != 0 && guards.max_norm_growth <= 1) {
+    yaml.Fail("max_norm_growth", "'max_norm_growth' must be above 1, or 0 for no bound");
+  }
+  guards.min_cosine = yaml.Real("min_cosine", -1, 1, -1.0);
+  return guards;
 }
 
 DifferentialPrivacy ReadDifferentialPrivacy(StrictYaml yaml) {
@@ -124,7 +136,7 @@ void CheckSiteUnit(StrictYaml& yaml, const Privacy& privacy) {
   }
 }
 
-Privacy ReadPrivacy(StrictYaml yaml, const Sites& sites) {
+Privacy ReadPrivacy(StrictYaml yaml, bool frozen, const Sites& sites) {
   Privacy privacy;
   privacy.secure_aggregation = yaml.OneOf("secure_aggregation", {"required"}, "required");
   privacy.colluders = static_cast<int>(yaml.Int("colluders", 0, (sites.minimum - 1) / 3, (sites.minimum - 1) / 3));
@@ -143,6 +155,7 @@ Privacy ReadPrivacy(StrictYaml yaml, const Sites& sites) {
   privacy.clip_norm = yaml.Real("clip_norm", 0, 1e9, 0.0);
   privacy.weight_cap = yaml.Uint64("weight_cap", 10'000);
   if (privacy.weight_cap == 0) yaml.Fail("weight_cap", "'weight_cap' must be at least 1");
+  privacy.guards = ReadGuards(yaml.Map("guards", frozen));
   privacy.minimum_cell = static_cast<int>(yaml.Int("minimum_cell", 1, 1'000'000, 10));
   if (yaml.Has("differential_privacy")) {
     privacy.differential_privacy = ReadDifferentialPrivacy(yaml.Map("differential_privacy"));
@@ -221,7 +234,7 @@ void ReadRest(StrictYaml& yaml, bool frozen, Experiment& experiment) {
   experiment.model = ReadModel(yaml.Map("model"), frozen);
   experiment.algorithm = ReadAlgorithm(yaml.Map("algorithm"));
   experiment.sites = ReadSites(yaml.Map("sites", frozen));
-  experiment.privacy = ReadPrivacy(yaml.Map("privacy", frozen), experiment.sites);
+  experiment.privacy = ReadPrivacy(yaml.Map("privacy", frozen), frozen, experiment.sites);
   CheckNormalisation(yaml, experiment);
   experiment.evaluation = ReadEvaluation(yaml.Map("evaluation", frozen));
   for (const StrictYaml& gate : yaml.MapList("gates")) experiment.gates.push_back(ReadGate(gate));
@@ -290,7 +303,8 @@ Bytes PlanDocument(const Experiment& experiment) {
           {"lr", algorithm.optimizer.lr},
           {"momentum", algorithm.optimizer.momentum},
           {"weight_decay", algorithm.optimizer.weight_decay}}},
-        {"seed", algorithm.seed}}},
+        {"seed", algorithm.seed},
+        {"max_skipped_rounds", algorithm.max_skipped_rounds}}},
       {"sites",
        {{"minimum", sites.minimum},
         {"maximum", sites.maximum},
@@ -304,6 +318,10 @@ Bytes PlanDocument(const Experiment& experiment) {
         {"clip", privacy.clip},
         {"clip_norm", privacy.clip_norm},
         {"weight_cap", privacy.weight_cap},
+        {"guards",
+         {{"max_update_norm", privacy.guards.max_update_norm},
+          {"max_norm_growth", privacy.guards.max_norm_growth},
+          {"min_cosine", privacy.guards.min_cosine}}},
         {"minimum_cell", privacy.minimum_cell}}},
       {"evaluation",
        {{"tuning_share", evaluation.tuning_share},
@@ -334,6 +352,18 @@ absl::StatusOr<Experiment> ParsePlan(const Bytes& document) {
   CLOISTER_RETURN_IF_ERROR(yaml.Finish());
   if (PlanDocument(experiment) != document) return absl::InvalidArgumentError("the plan is not in its canonical form");
   return experiment;
+}
+
+std::string GuardsInWords(const Guards& guards) {
+  std::vector<std::string> words;
+  if (guards.max_update_norm > 0) words.push_back(fmt::format("norm at most {:g}", guards.max_update_norm));
+  if (guards.max_norm_growth > 0) {
+    words.push_back(fmt::format("norm at most {:g} times the median of the rounds before", guards.max_norm_growth));
+  }
+  if (guards.min_cosine > -1) {
+    words.push_back(fmt::format("cosine to the round before at least {:g}", guards.min_cosine));
+  }
+  return words.empty() ? "none" : fmt::format("{}", fmt::join(words, ", "));
 }
 
 std::string GateInWords(const Gate& gate) {

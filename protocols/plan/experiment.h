@@ -42,6 +42,7 @@ struct Algorithm {
   double proximal_mu = 0;  // fedprox
   Optimizer optimizer;
   uint64_t seed = 0;
+  int max_skipped_rounds = 3;  // so many in a row that give no model end the experiment
 };
 
 struct Sites {
@@ -64,6 +65,14 @@ struct DifferentialPrivacy {
   double max_epsilon = 0;       // of the whole experiment: a site for which it would be more does not take part
 };
 
+// What the aggregate of a training round, the weighted mean of the updates, must keep to: one that does not gives no
+// model (guards.h).
+struct Guards {
+  double max_update_norm = 0;  // its L2 norm; 0: no bound
+  double max_norm_growth = 0;  // its norm over the median norm of the last accepted rounds; 0: no bound, else above 1
+  double min_cosine = -1;      // to the aggregate of the last accepted round; -1: no bound
+};
+
 struct Privacy {
   std::string secure_aggregation;  // required (the only value there is)
   int colluders = 0;               // sites that may collude with the coordinator; at most (minimum - 1) / 3
@@ -72,6 +81,7 @@ struct Privacy {
   std::vector<update::TensorClip> tensor_clips;  // bounds of their own for some tensors; the first that fits
   double clip_norm = 0;                          // L2 bound of a whole update; 0: none
   uint64_t weight_cap = 0;                       // samples above this do not raise a site's weight
+  Guards guards;
   int minimum_cell = 10;                         // counts below are suppressed in what a site sends about itself
   std::optional<DifferentialPrivacy> differential_privacy;  // absent: none, and the plan's document does not name it
 };
@@ -128,5 +138,7 @@ absl::StatusOr<Experiment> ParsePlan(const Bytes& document);
 
 // One line in words: "AUC at every site, lower bound >= 0.70".
 std::string GateInWords(const Gate& gate);
+// The same of guards: "norm at most 5, growth at most 10 times"; "none".
+std::string GuardsInWords(const Guards& guards);
 
 }  // namespace cloister::plan

@@ -23,7 +23,8 @@ constexpr size_t kChunk = size_t{1} << 16;  // parameters; what is written and h
 
 absl::StatusOr<Digest> WriteNextModel(const std::filesystem::path& path, const Experiment& experiment,
                                       const update::MappedModel& global, const secagg::RingView& update,
-                                      absl::Span<const uint64_t> counters) {
+                                      absl::Span<const uint64_t> counters,
+                                      const std::map<std::string, std::string>& metadata) {
   CLOISTER_ASSIGN_OR_RETURN(const TrainCounters totals, DecodeTrainCounters({counters.begin(), counters.end()}));
   CLOISTER_ASSIGN_OR_RETURN(const update::QuantMap quantizer, QuantizerOf(experiment, global.layout()));
   CLOISTER_ASSIGN_OR_RETURN(const update::AggregationRule rule, update::FindAggregationRule(experiment.algorithm.name));
@@ -38,7 +39,7 @@ absl::StatusOr<Digest> WriteNextModel(const std::filesystem::path& path, const E
     file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
     hash.Update(bytes);
   };
-  write(update::SafetensorsPrefix(global.layout()));
+  write(update::SafetensorsPrefix(global.layout(), metadata));
   std::vector<int64_t> sum;
   std::vector<float> chunk;
   for (size_t at = 0; at < update.size() && file; at += chunk.size()) {

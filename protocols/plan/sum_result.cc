@@ -18,7 +18,6 @@ constexpr char kMagic[] = "cloister/sum-result/1";
 constexpr uint64_t kMostHeaderBytes = 4096;
 constexpr uint64_t kMostVectors = 16;
 constexpr uint64_t kAlignment = 8;
-constexpr uint64_t kMostElement = uint64_t{1} << 60;
 constexpr uint64_t kChunk = uint64_t{1} << 14;  // elements
 
 uint64_t SizeBytes(const secagg::VectorSpec& vector) {
@@ -162,16 +161,18 @@ absl::Status CheckSumResult(const SumResult& result, const secagg::SumCheck& che
   for (size_t i = 0; i < vectors.size(); ++i) {
     // Adding a multiple of the field's prime would go unseen; no honest element comes near it, up or down.
     for (const uint64_t element : result.Values64(i)) {
-      if (element + kMostElement >= 2 * kMostElement) {
-        return absl::DataLossError(fmt::format("an element of vector {} is impossibly large", vectors[i].name));
+      if (element + kImpossibleCounter >= 2 * kImpossibleCounter) {
+        return absl::AbortedError(fmt::format("an element of vector {} is impossibly large", vectors[i].name));
       }
     }
     tag.Add(i, 0, result.Values64(i));
     if (vectors[i].ring_bits < 64) AddNarrow(result.Values(i), i, tag);
   }
   if (tag.value() == header.tag) return absl::OkStatus();
-  return absl::DataLossError(fmt::format(
-      "the totals are not what the sites added up: their tag is {:016x}, published {:016x}", tag.value(), header.tag));
+  return absl::AbortedError(
+      fmt::format("the totals do not have the sites' tags ({:016x}, published {:016x}): one of the sites or the "
+                  "coordinator lied",
+                  tag.value(), header.tag));
 }
 
 }  // namespace cloister::plan

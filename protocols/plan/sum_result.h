@@ -46,6 +46,9 @@ class SumResultWriter {
   std::vector<uint64_t> offsets_;  // in bytes
 };
 
+// No honest counter comes near it. Adding a multiple of the field's prime to one would go unseen.
+inline constexpr uint64_t kImpossibleCounter = uint64_t{1} << 60;
+
 class SumResult {
  public:
   // DATA_LOSS: no such file, or one that was cut; also as FileMapping::Open.
@@ -66,8 +69,10 @@ class SumResult {
   std::vector<uint64_t> offsets_;  // of the vectors, in bytes
 };
 
-// Is this the sum that the site of `check` took part in? DATA_LOSS with the evidence: it speaks of another session, of
-// other vectors than the plan's, an element of 64 bits is 2^60 or more on either side, or its tag does not fit it.
+// Is this the sum that the site of `check` took part in? DATA_LOSS with the evidence: it speaks of another session or
+// of other vectors than the plan's, and that is the coordinator's doing. ABORTED: an element of 64 bits is
+// kImpossibleCounter or more on either side, or the tag does not fit, which a site that commits to a wrong tag does as
+// well: the round is lost.
 absl::Status CheckSumResult(const SumResult& result, const secagg::SumCheck& check,
                             const std::vector<secagg::VectorSpec>& vectors);
 

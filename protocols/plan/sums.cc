@@ -8,6 +8,7 @@
 #include <set>
 
 #include "protocols/crypto/hash.h"
+#include "protocols/plan/guards.h"
 
 namespace cloister::plan {
 namespace {
@@ -20,6 +21,18 @@ absl::Status CheckAtMost(const SumName& name, size_t count, int most, const char
   }
   return absl::InvalidArgumentError(
       fmt::format("{}: {} {}; the plan has at most {}", SumKindName(name.kind), count, what, most));
+}
+
+Digest TrainingRoot(const Experiment& experiment, const std::vector<SumModel>& models,
+                    absl::Span<const float> weights) {
+  const Digest root =
+      crypto::MerkleRoot({reinterpret_cast<const char*>(weights.data()), sizeof(float) * weights.size()});
+  if (!NeedsLineage(experiment.privacy.guards)) {
+    return root;
+  }
+  CanonicalWriter writer;
+  writer.Blob("cloister/model-with-lineage").Put(root).Put(models.empty() ? Digest() : models.front().blob);
+  return crypto::Sha256(writer.bytes());
 }
 
 absl::Status CheckTraining(const Experiment& experiment, const SumName& name, const std::vector<SumModel>& models) {
@@ -148,9 +161,8 @@ secagg::SumParams SumParamsOf(const Experiment& experiment, const Digest& plan, 
   params.round = name.round;
   params.attempt = name.attempt;
   params.kind = SumKindName(name.kind);
-  params.model_root = name.kind == SumKind::kTrain
-                          ? crypto::MerkleRoot({reinterpret_cast<const char*>(weights.data()), 4 * weights.size()})
-                          : ModelListRoot(name.kind, models);
+  params.model_root =
+      name.kind == SumKind::kTrain ? TrainingRoot(experiment, models, weights) : ModelListRoot(name.kind, models);
   params.n_min = experiment.sites.minimum;
   params.colluders = experiment.privacy.colluders;
   for (const std::string& site : experiment.sites.invited) {

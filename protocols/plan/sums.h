@@ -38,7 +38,8 @@ std::string BaselineModelId(const std::string& site);
 // ---- what the sum is bound to ----
 
 // The model root in the transcript. TRAIN: crypto::MerkleRoot of the global model's flat float32 weights (little
-// endian, tensors in the order of their names), as loaded. VALIDATE, CALIBRATE: this digest of the list of models.
+// endian, tensors in the order of their names), as loaded; where the plan's guards remember earlier rounds, together
+// with the digest of the file, which holds what they remember. VALIDATE, CALIBRATE: this digest of the list of models.
 Digest ModelListRoot(SumKind kind, const std::vector<SumModel>& models);
 
 // ---- the vectors ----

@@ -8,6 +8,7 @@
 
 #include <optional>
 
+#include "protocols/secagg/culprit.h"
 #include "protocols/secagg/transcript.h"
 
 namespace cloister::secagg {
@@ -51,7 +52,8 @@ absl::StatusOr<DealtShare> ReadInboxEntry(const Shared& state, const InboxEntry&
   }
   absl::StatusOr<DealtShare> dealt = OpenShares(state.secrets, state.roster, owner, state.self, entry.share, root);
   if (dealt.ok()) return dealt;
-  return Annotate(dealt.status(), fmt::format("the share of site {}", state.roster[owner].site.value()));
+  const SiteId& dealer = state.roster[owner].site;
+  return WithCulprit(Annotate(dealt.status(), fmt::format("the share of site {}", dealer.value())), dealer);
 }
 
 // What the sharers dealt to this site: shares from its neighbours, a part of the check seed from everybody.

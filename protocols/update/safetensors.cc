@@ -241,9 +241,11 @@ absl::StatusOr<SafetensorsHeader> ParseSafetensorsHeader(ByteView file, ImportMo
   return header;
 }
 
-Bytes SafetensorsPrefix(const Layout& layout) {
+Bytes SafetensorsPrefix(const Layout& layout, std::map<std::string, std::string> metadata) {
+  metadata["format"] = "pt";
   // Written by hand: names escaped by the library, everything else in the one order that is the format's.
-  Bytes json = R"({"__metadata__":{"format":"pt"})";
+  Bytes json =
+      "{\"__metadata__\":" + nlohmann::json(metadata).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
   for (const Tensor& tensor : layout.tensors()) {
     json += fmt::format(R"(,{}:{{"dtype":"F32","shape":[{}],"data_offsets":[{},{}]}})",
                         nlohmann::json(tensor.name).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace),

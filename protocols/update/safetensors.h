@@ -48,7 +48,8 @@ constexpr uint64_t kMaxSafetensorsHeaderBytes = uint64_t{16} << 20;
 absl::StatusOr<SafetensorsHeader> ParseSafetensorsHeader(ByteView file, ImportMode mode = ImportMode::kStrict);
 
 // Everything that comes before the values of a float32 file of `layout`: the length and the header, keys sorted,
-// padded with spaces to a multiple of 8 bytes. The values follow as the little-endian flat vector.
-Bytes SafetensorsPrefix(const Layout& layout);
+// padded with spaces to a multiple of 8 bytes. The values follow as the little-endian flat vector. `metadata`: entries
+// of "__metadata__" beside the format's own.
+Bytes SafetensorsPrefix(const Layout& layout, std::map<std::string, std::string> metadata = {});
 
 }  // namespace cloister::update

@@ -93,6 +93,15 @@ std::string_view Advice(FailureReason reason, Language language) {
     case FailureReason::kInternal:
       return Pick(language, "An error inside the agent; see its log at the site.",
                   "站点代理内部错误；请查看院内日志。");
+    case FailureReason::kTagMismatch:
+      return Pick(
+          language,
+          "The totals of the round before do not have the sites' tags: a site or the coordinator lied. The round "
+          "is taken back; docs/poisoning.md says how to find out who.",
+          "上一轮总和与各院标签不符：某家医院或协调方作假。该轮已撤回；如何查明见 docs/poisoning.md。");
+    case FailureReason::kBadShare:
+      return Pick(language, "Another site dealt it a share that does not open; the coordinator's log names that site.",
+                  "另一家医院发来的份额无法打开；协调方日志中有其名称。");
   }
   return "";
 }

@@ -115,6 +115,12 @@ absl::StatusOr<SiteMessage> DecodeFailure(const v1::SiteFailure& message) {
                             TakeEnum<FailureReason>(message.reason(), v1::FailureReason_IsValid, "failure reason"));
   failure.round = message.round();
   failure.attempt = message.attempt();
+  if ((failure.reason == FailureReason::kBadShare) != !message.about().empty()) {
+    return absl::InvalidArgumentError("site failure: BAD_SHARE, and only BAD_SHARE, is about another site");
+  }
+  if (!message.about().empty()) {
+    CLOISTER_ASSIGN_OR_RETURN(failure.about, TakeId<SiteId>(message.about(), "whom a failure is about"));
+  }
   return SiteMessage(std::move(failure));
 }
 
@@ -190,6 +196,9 @@ struct MessageEncoder {
     body->set_round(failure.round);
     body->set_attempt(failure.attempt);
     body->set_reason(static_cast<v1::FailureReason>(failure.reason));
+    if (failure.about) {
+      body->set_about(failure.about->value());
+    }
   }
 };
 

@@ -71,6 +71,14 @@ v1::SignedDocument Encode(const SignedDocument& document) {
 
 namespace {
 
+absl::StatusOr<SumOrigin> DecodeOrigin(const v1::SumOrigin& message) {
+  SumOrigin origin;
+  CLOISTER_ASSIGN_OR_RETURN(origin.parent, TakeDigest(message.parent(), "parent of a model"));
+  CLOISTER_ASSIGN_OR_RETURN(origin.result, TakeDigest(message.result(), "result of a sum"));
+  origin.round = message.round();
+  return origin;
+}
+
 absl::StatusOr<ModelRef> DecodeModel(const v1::ModelRef& message) {
   ModelRef model;
   CLOISTER_RETURN_IF_ERROR(CheckIdentifier(message.id(), "model id"));
@@ -87,15 +95,16 @@ absl::StatusOr<ModelRef> DecodeModel(const v1::ModelRef& message) {
     return absl::InvalidArgumentError(
         fmt::format("model {}: a baseline, and only a baseline, has an origin and a sealed key", model.id));
   }
+  if (sealed && (message.has_made_by() || message.refused_size() > 0)) {
+    return absl::InvalidArgumentError(fmt::format("model {}: a baseline is made by no sum", model.id));
+  }
   if (message.has_made_by()) {
-    if (sealed) {
-      return absl::InvalidArgumentError(fmt::format("model {}: a baseline is made by no sum", model.id));
-    }
-    SumOrigin origin;
-    CLOISTER_ASSIGN_OR_RETURN(origin.parent, TakeDigest(message.made_by().parent(), "parent of a model"));
-    CLOISTER_ASSIGN_OR_RETURN(origin.result, TakeDigest(message.made_by().result(), "result of a sum"));
-    origin.round = message.made_by().round();
-    model.made_by = origin;
+    CLOISTER_ASSIGN_OR_RETURN(model.made_by, DecodeOrigin(message.made_by()));
+  }
+  CLOISTER_RETURN_IF_ERROR(CheckCount(message.refused_size(), kMaxRefusedRounds, "refused rounds of a model"));
+  for (const v1::SumOrigin& refused : message.refused()) {
+    CLOISTER_ASSIGN_OR_RETURN(const SumOrigin origin, DecodeOrigin(refused));
+    model.refused.push_back(origin);
   }
   if (sealed) {
     CLOISTER_ASSIGN_OR_RETURN(model.origin_site, TakeId<SiteId>(message.origin_site(), "model's origin"));
@@ -209,6 +218,14 @@ absl::StatusOr<Work> Decode(const v1::PullWorkReply& message) {
 
 namespace {
 
+v1::SumOrigin EncodeOrigin(const SumOrigin& origin) {
+  v1::SumOrigin message;
+  message.set_parent(std::string(origin.parent.view()));
+  message.set_result(std::string(origin.result.view()));
+  message.set_round(origin.round);
+  return message;
+}
+
 v1::ModelRef EncodeModel(const ModelRef& model) {
   v1::ModelRef message;
   message.set_id(model.id);
@@ -218,9 +235,10 @@ v1::ModelRef EncodeModel(const ModelRef& model) {
   message.set_origin_site(model.origin_site.value());
   message.set_sealed_key(model.sealed_key);
   if (model.made_by.has_value()) {
-    message.mutable_made_by()->set_parent(std::string(model.made_by->parent.view()));
-    message.mutable_made_by()->set_result(std::string(model.made_by->result.view()));
-    message.mutable_made_by()->set_round(model.made_by->round);
+    *message.mutable_made_by() = EncodeOrigin(*model.made_by);
+  }
+  for (const SumOrigin& refused : model.refused) {
+    *message.add_refused() = EncodeOrigin(refused);
   }
   return message;
 }

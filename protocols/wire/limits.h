@@ -14,6 +14,7 @@ inline constexpr size_t kMaxSecaggMessageBytes = size_t{16} << 20;
 inline constexpr size_t kMaxSummaryBytes = size_t{64} << 10;  // JSON about one model at one site
 inline constexpr size_t kMaxSealedKeyBytes = 1024;
 inline constexpr size_t kMaxModels = 1024;              // in one step or summary
+inline constexpr size_t kMaxRefusedRounds = 128;        // since a model
 inline constexpr size_t kMaxVectors = 16;               // of one secure sum
 inline constexpr size_t kMaxSites = 4096;               // in one experiment
 inline constexpr size_t kMaxItems = 1024;               // of open work for one site

@@ -56,6 +56,8 @@ enum class FailureReason {
   kProtocolViolation = 7,
   kPacsUnavailable = 8,
   kInternal = 9,
+  kTagMismatch = 10,
+  kBadShare = 11,
 };
 
 enum class ReleaseState {
@@ -84,9 +86,10 @@ struct ModelRef {
   ModelKind kind = ModelKind::kGlobal;
   Digest blob;  // of the sealed bytes for a baseline
   uint64_t size_bytes = 0;
-  SiteId origin_site;                // baselines only
-  Bytes sealed_key;                  // baselines only: the content key, sealed for the reader
-  std::optional<SumOrigin> made_by;  // global models only; none: the initial one
+  SiteId origin_site;                   // baselines only
+  Bytes sealed_key;                     // baselines only: the content key, sealed for the reader
+  std::optional<SumOrigin> made_by;     // global models only; none: the initial one
+  std::vector<SumOrigin> refused = {};  // the rounds that trained from it and whose totals broke a guard
 };
 
 struct ExperimentOffer {
@@ -193,6 +196,7 @@ struct SiteFailure {
   uint32_t round = 0;
   uint32_t attempt = 0;
   FailureReason reason = FailureReason::kInternal;
+  std::optional<SiteId> about = std::nullopt;  // kBadShare: who dealt the share
 };
 
 struct GraphReveal {

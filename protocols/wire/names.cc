@@ -32,7 +32,7 @@ constexpr std::array<Row<ModelKind>, 2> kModelKinds = {{
     {ModelKind::kBaseline, "BASELINE"},
 }};
 
-constexpr std::array<Row<RefusalReason>, 11> kRefusals = {{
+constexpr std::array<Row<RefusalReason>, 12> kRefusals = {{
     {RefusalReason::kNotApproved, "NOT_APPROVED"},
     {RefusalReason::kTaskNotAllowed, "TASK_NOT_ALLOWED"},
     {RefusalReason::kCohortTooSmall, "COHORT_TOO_SMALL"},
@@ -47,7 +47,7 @@ constexpr std::array<Row<RefusalReason>, 11> kRefusals = {{
     {RefusalReason::kDeclined, "DECLINED"},
 }};
 
-constexpr std::array<Row<FailureReason>, 9> kFailures = {{
+constexpr std::array<Row<FailureReason>, 11> kFailures = {{
     {FailureReason::kWorkerCrashed, "WORKER_CRASHED"},
     {FailureReason::kWorkerTimedOut, "WORKER_TIMED_OUT"},
     {FailureReason::kOutOfMemory, "OUT_OF_MEMORY"},
@@ -57,6 +57,8 @@ constexpr std::array<Row<FailureReason>, 9> kFailures = {{
     {FailureReason::kProtocolViolation, "PROTOCOL_VIOLATION"},
     {FailureReason::kPacsUnavailable, "PACS_UNAVAILABLE"},
     {FailureReason::kInternal, "INTERNAL"},
+    {FailureReason::kTagMismatch, "TAG_MISMATCH"},
+    {FailureReason::kBadShare, "BAD_SHARE"},
 }};
 
 constexpr std::array<Row<ReleaseState>, 7> kReleaseStates = {{
@@ -129,16 +131,15 @@ CLOISTER_NAMED_ENUM(ExperimentPhase, kExperimentPhases)
 #undef CLOISTER_NAMED_ENUM
 
 std::string_view NameOf(const SiteMessage& message) {
-  constexpr std::array<std::string_view, 7> kNames = {"experiment_answer", "baseline_ready", "sum_message",
-                                                      "site_summary",      "release_answer", "site_failure",
-                                                      "graph_reveal"};
+  constexpr std::array<std::string_view, 6> kNames = {"experiment_answer", "baseline_ready", "sum_message",
+                                                      "site_summary",      "release_answer", "site_failure"};
   static_assert(std::variant_size_v<SiteMessage> == kNames.size());
   return kNames[message.index()];
 }
 
 std::string_view NameOf(const WorkItem& item) {
-  constexpr std::array<std::string_view, 6> kNames = {"experiment_offer", "baseline_task",     "sum_step",
-                                                      "release_offer",    "experiment_closed", "graph_seed_task"};
+  constexpr std::array<std::string_view, 5> kNames = {"experiment_offer", "baseline_task", "sum_step", "release_offer",
+                                                      "experiment_closed"};
   static_assert(std::variant_size_v<WorkItem> == kNames.size());
   return kNames[item.index()];
 }

@@ -64,6 +64,9 @@ struct Declare {
     if (message.kind) {
       detail["kind"] = wire::NameOf(*message.kind);
     }
+    if (message.about) {
+      detail["about"] = message.about->value();
+    }
     return {kEnvelope, message.job.value(), detail};
   }
 };

@@ -11,6 +11,7 @@
 #include "protocols/crypto/hash.h"
 #include "protocols/crypto/hkdf.h"
 #include "protocols/plan/documents.h"
+#include "protocols/secagg/culprit.h"
 #include "protocols/wire/message_bytes.h"
 #include "protocols/wire/names.h"
 #include "site_agent/agent/graph_draw.h"
@@ -311,6 +312,13 @@ absl::StatusOr<wire::BaselineReady> ExperimentRunner::SealForAll(const AcceptedE
 
 // ---- secure sums ----
 
+// What the session refused is the coordinator's doing, unless it knows better.
+absl::Status ExperimentRunner::Blame(const absl::Status& status) {
+  culprit_ = secagg::CulpritOf(status);
+  failure_ = culprit_.has_value() ? wire::FailureReason::kBadShare : wire::FailureReason::kProtocolViolation;
+  return status;
+}
+
 void ExperimentRunner::Handle(const wire::SumStep& step, const transport::StopSource& stop) {
   const SumKey key = KeyOf(step);
   const std::string name = fmt::format("sum/{}/{}/{}", key.kind, key.round, key.attempt);
@@ -344,6 +352,9 @@ void ExperimentRunner::FailSum(const wire::SumStep& step, const SumKey& key, wir
   failure.round = step.round;
   failure.attempt = step.attempt;
   failure.reason = reason;
+  if (reason == wire::FailureReason::kBadShare) {
+    failure.about = culprit_;
+  }
   (void)Send(failure, stop);
 }
 
@@ -385,6 +396,13 @@ absl::StatusOr<ExperimentRunner::OpenSum*> ExperimentRunner::Open(const Accepted
       }
       return global.status();
     }
+    for (const std::string& refusal : global->refusals) {
+      site_->Tell(job_.value(), refusal);
+    }
+    if (!global->mismatch.empty()) {
+      failure_ = wire::FailureReason::kTagMismatch;
+      return absl::AbortedError(global->mismatch);
+    }
     inputs.models_checked = inputs.models_checked && global->checked;
     sum.global_model = global->path;
   }
@@ -413,8 +431,7 @@ absl::StatusOr<ExperimentRunner::OpenSum*> ExperimentRunner::Open(const Accepted
                        step.kind == wire::SumKind::kTrain ? step.models[0].blob : Digest(),
                        site_->config->data / "spool" / job_.value());
   if (!session.ok()) {
-    failure_ = wire::FailureReason::kProtocolViolation;
-    return session.status();
+    return Blame(session.status());
   }
   sum.session = *std::move(session);
   for (auto other = sums_.begin(); other != sums_.end();) {  // earlier ones are over for this site
@@ -453,8 +470,7 @@ absl::Status ExperimentRunner::RunSum(const AcceptedExperiment& experiment, cons
   }
   const absl::StatusOr<std::optional<Bytes>> reply = sum->session->Handle(step.phase, step.message);
   if (!reply.ok()) {
-    failure_ = wire::FailureReason::kProtocolViolation;
-    return reply.status();
+    return Blame(reply.status());
   }
   if (step.phase == wire::SumPhase::kUnmask) {
     CLOISTER_RETURN_IF_ERROR(NoteVouchedFor(step));
@@ -494,8 +510,7 @@ absl::Status ExperimentRunner::RunMask(const AcceptedExperiment& experiment, con
                                        const SumKey& key, OpenSum& sum, const transport::StopSource& stop) {
   const absl::StatusOr<std::optional<Bytes>> heard = sum.session->Handle(step.phase, step.message);
   if (!heard.ok()) {
-    failure_ = wire::FailureReason::kProtocolViolation;
-    return heard.status();
+    return Blame(heard.status());
   }
   std::function<absl::StatusOr<std::vector<VectorContent>>()> contents;
   if (step.kind == wire::SumKind::kTrain) {

@@ -57,6 +57,7 @@ class ExperimentRunner {
                       const transport::StopSource& stop);
   absl::StatusOr<OpenSum*> Open(const AcceptedExperiment& experiment, const wire::SumStep& step, const SumKey& key,
                                 const transport::StopSource& stop);
+  absl::Status Blame(const absl::Status& status);
   absl::Status RunMask(const AcceptedExperiment& experiment, const wire::SumStep& step, const SumKey& key, OpenSum& sum,
                        const transport::StopSource& stop);
   absl::Status NoteVouchedFor(const wire::SumStep& step);
@@ -102,6 +103,7 @@ class ExperimentRunner {
   std::set<std::string> failed_;  // steps this site has left
   std::map<std::string, absl::Time> delivered_;
   std::optional<wire::FailureReason> failure_;  // of the worker, behind the last failed status
+  std::optional<SiteId> culprit_;               // behind kBadShare
   bool closed_ = false;
 
   // Kept alive while an update reads them.

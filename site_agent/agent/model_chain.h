@@ -5,6 +5,8 @@
 // coordinator cannot hand out another one. Thread-safe.
 
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "protocols/plan/experiment.h"
 #include "protocols/transport/stop.h"
@@ -21,6 +23,11 @@ class ModelChain {
     // It is the plan's initial model, or follows from totals that this site has checked. If not, this site was away
     // when it was made.
     bool checked = false;
+    // Why the totals behind it are not to be trusted: they do not have the sites' tags. Then there is no path, and the
+    // round is lost, by a site's doing or by the coordinator's. Empty: nothing is wrong.
+    std::string mismatch;
+    // A line for people about each round since that was refused by a guard, where it is news.
+    std::vector<std::string> refusals;
   };
 
   // Whose models.
@@ -34,15 +41,24 @@ class ModelChain {
   ModelChain(SumTable* sums, ModelStore* models, std::filesystem::path folder)
       : sums_(sums), models_(models), folder_(std::move(folder)) {}
 
-  // DATA_LOSS with the evidence: the totals or the model are not what the sites added up. Also as ModelStore::Fetch.
+  // DATA_LOSS with the evidence: the model is not what follows from the totals, or the totals break no guard where the
+  // coordinator says so, or break one where it publishes a model. Also as ModelStore::Fetch.
   absl::StatusOr<GlobalModel> Fetch(const Owner& owner, const wire::ModelRef& model,
                                     const transport::StopSource& stop) const;
 
  private:
-  // The model of `origin`, made here. Nothing: this site did not take part in that sum.
-  absl::StatusOr<std::optional<std::filesystem::path>> Make(const Owner& owner, const wire::ModelRef& model,
-                                                            const wire::SumOrigin& origin,
-                                                            const transport::StopSource& stop) const;
+  struct Totals;
+
+  // The totals of `origin` and what this site knows of them. Nothing: it did not take part in that sum.
+  absl::StatusOr<std::optional<Totals>> FetchTotals(const Owner& owner, const wire::SumOrigin& origin,
+                                                    const transport::StopSource& stop) const;
+  // What follows from them, made here: `global.path`, or `global.mismatch`; or neither, when this site did not take
+  // part.
+  absl::Status Make(const Owner& owner, const wire::ModelRef& model, const wire::SumOrigin& origin,
+                    const transport::StopSource& stop, GlobalModel& global) const;
+  // Is it true that the totals of `refused` break a guard? A line about it; empty where this site cannot tell.
+  absl::StatusOr<std::string> CheckRefusal(const Owner& owner, const wire::SumOrigin& refused,
+                                           const transport::StopSource& stop) const;
 
   SumTable* sums_;
   ModelStore* models_;

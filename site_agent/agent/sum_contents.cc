@@ -31,6 +31,12 @@ absl::StatusOr<std::vector<VectorContent>> ExperimentRunner::TrainingContents(co
     failure_ = wire::FailureReason::kModelInvalid;
     return absl::InternalError("the worker trained a model of another layout");
   }
+  // The weight is this site's word to the others, not the worker's.
+  if (const size_t cases = experiment.cohort.Of(CohortSplit::kTrain).size(); local.samples > cases) {
+    failure_ = wire::FailureReason::kModelInvalid;
+    return absl::InternalError(
+        fmt::format("the worker says that it trained on {} cases; the cohort has {}", local.samples, cases));
+  }
   SiteUpdate::Inputs inputs;
   inputs.plan = &experiment.plan;
   inputs.layout = &global_->layout();

@@ -141,6 +141,8 @@ std::string PlanInWords(const ExperimentRow& row, const plan::Experiment& plan, 
       {"Sums", fmt::format("secure aggregation {}; a sum opens over at least {} sites, with up to {} colluding",
                            Printable(plan.privacy.secure_aggregation), plan.sites.minimum, plan.privacy.colluders)},
       {"Privacy", Printable(PrivacyInWords(privacy))},
+      {"Guards", fmt::format("{}; {} rounds in a row without a model end it", plan::GuardsInWords(plan.privacy.guards),
+                             plan.algorithm.max_skipped_rounds)},
       {"Told about us",
        fmt::format("counts of at least {} patients, metrics and gate verdicts of {:.0f}% test patients",
                    plan.privacy.minimum_cell, plan.evaluation.test_share * 100)}};

@@ -116,6 +116,7 @@ std::string PlanFacts(const PageContext& context, const ExperimentRow& row) {
        {context.Say("Privacy", "隐私"),
         privacy.ok() ? EscapeHtml(*privacy)
                      : parts::Notice(EscapeHtml(std::string(privacy.status().message())), Tone::kBad)},
+       {context.Say("Guards on each round", "每轮聚合的防护"), EscapeHtml(plan::GuardsInWords(plan->privacy.guards))},
        {context.Say("Gates", "门槛"), gates},
        {context.Say("Plan digest", "方案摘要"), parts::Hash(row.plan_digest.hex())},
        {context.Say("Answer", "答复"),

@@ -134,11 +134,19 @@ absl::StatusOr<std::vector<std::filesystem::path>> MaskAndSpool(LargeSum& sum, s
 }
 
 absl::Status CheckTotals(const plan::SumResult& totals) {
-  const absl::Span<const uint32_t> update = totals.Values32(0);
-  for (uint64_t i = 0; i < update.size(); ++i) {
-    uint32_t wanted = 0;
-    for (uint32_t site = 0; site < kSites; ++site) wanted += Addend(site, i);
-    if (update[i] != wanted) return absl::DataLossError(fmt::format("element {} is {}, not {}", i, update[i], wanted));
+  const secagg::RingView update = totals.Values(0);
+  std::vector<int64_t> part;
+  for (uint64_t first = 0; first < update.size(); first += part.size()) {
+    part.resize(std::min<uint64_t>(kBlock, update.size() - first));
+    update.ReadSigned(first, absl::MakeSpan(part));
+    for (uint64_t i = 0; i < part.size(); ++i) {
+      uint32_t wanted = 0;
+      for (uint32_t site = 0; site < kSites; ++site) wanted += Addend(site, first + i);
+      if (static_cast<uint32_t>(part[i]) != wanted) {
+        return absl::DataLossError(
+            fmt::format("element {} is {}, not {}", first + i, static_cast<uint32_t>(part[i]), wanted));
+      }
+    }
   }
   return totals.Values64(1)[0] == 6 ? absl::OkStatus() : absl::DataLossError("the counter is wrong");
 }

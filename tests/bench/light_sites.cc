@@ -380,8 +380,9 @@ absl::Status LightSites::CheckTotals(uint32_t round, const plan::SumResult& tota
     const std::vector<uint64_t> own = plan::EncodeTrainCounters(CountersOf(site->number, *experiment_));
     for (size_t i = 0; i < own.size(); ++i) counters[i] += own[i];
   }
-  const bool equal =
-      totals.Values32(0) == absl::MakeConstSpan(update) && totals.Values64(1) == absl::MakeConstSpan(counters);
+  std::vector<uint32_t> total(update.size());
+  secagg::Unpack(totals.Values(0).packed.data(), 32, absl::MakeSpan(total));
+  const bool equal = total == update && totals.Values64(1) == absl::MakeConstSpan(counters);
   return equal ? absl::OkStatus()
                : absl::DataLossError(fmt::format("the totals of round {} are not the plain sums of its {} survivors",
                                                  round, survivors.size()));

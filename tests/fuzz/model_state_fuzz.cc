@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Model files and layouts: what is read can be written, and is then the same model in the one form that is hashed.
+// Model files, layouts and lineages: what is read can be written, and is then the same in the one form that is hashed.
 #include "protocols/update/model_state.h"
 
+#include "protocols/crypto/hash.h"
+#include "protocols/plan/guards.h"
 #include "tests/fuzz/memory_file.h"
 
 namespace cloister::fuzz {
@@ -11,13 +13,27 @@ ByteView BytesOf(absl::Span<const float> values) {
   return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)};
 }
 
+void ReadAndWriteLineage(const update::MappedModel& model) {
+  const absl::StatusOr<plan::Lineage> lineage = plan::LineageOf(model);
+  if (!lineage.ok()) return;
+  const MemoryFile file(update::SafetensorsPrefix(model.layout(), plan::LineageMetadata(*lineage)) +
+                        Bytes(BytesOf(model.values())));
+  const absl::StatusOr<update::MappedModel> written = update::MappedModel::Open(file.path());
+  Require(written.ok(), "a model with a lineage can be written");
+  const absl::StatusOr<plan::Lineage> again = plan::LineageOf(*written);
+  Require(again.ok() && again->norms == lineage->norms && again->parent == lineage->parent, "and says the same");
+}
+
 void ReadAndWriteModel(ByteView input, update::ImportMode mode) {
   const absl::StatusOr<update::ModelState> state = update::ParseModelState(input, mode);
   if (mode == update::ImportMode::kStrict) {
     const MemoryFile file(input);
     const absl::StatusOr<update::MappedModel> mapped = update::MappedModel::Open(file.path());
     Require(mapped.ok() == state.ok(), "the mapped reader takes what the other one takes");
-    if (mapped.ok()) RequireSame(BytesOf(mapped->values()), BytesOf(state->values), "and reads the same");
+    if (mapped.ok()) {
+      RequireSame(BytesOf(mapped->values()), BytesOf(state->values), "and reads the same");
+      ReadAndWriteLineage(*mapped);
+    }
   }
   if (!state.ok()) return;
   const absl::StatusOr<Bytes> encoded = update::EncodeModelState(state->layout, state->values);
@@ -57,8 +73,11 @@ std::vector<Bytes> Seeds() {
       R"("c":{"dtype":"F64","shape":[],"data_offsets":[6,14]},)"
       R"("n.num_batches_tracked":{"dtype":"I64","shape":[],"data_offsets":[14,22]}})",
       22);
-  return {WithChoice(0, *update::EncodeModelState(layout, values)), WithChoice(1, converted),
-          WithChoice(2, layout.CanonicalEncoding())};
+  const Bytes with_lineage =
+      update::SafetensorsPrefix(layout, plan::LineageMetadata({{0.5, 2.0}, crypto::Sha256("parent")})) +
+      Bytes(BytesOf(values));
+  return {WithChoice(0, *update::EncodeModelState(layout, values)), WithChoice(0, with_lineage),
+          WithChoice(1, converted), WithChoice(2, layout.CanonicalEncoding())};
 }
 
 }  // namespace cloister::fuzz

@@ -25,13 +25,13 @@ constexpr char kExperiment[] = R"(
 experiment: toy
 task: toy
 model: {{architecture: resnet18, init: he_normal, seed: 7}}
-algorithm: {{name: fedavg, rounds: {}, optimizer: {{name: sgd, lr: 0.1}}, seed: 1}}
+algorithm: {{name: fedavg, rounds: {}, optimizer: {{name: sgd, lr: 0.1}}, seed: 1, max_skipped_rounds: {}}}
 sites: {{minimum: {}, maximum: {}, invitation: 1m, deadline: 1m}}
-privacy: {{secure_aggregation: required, ring_bits: {}, clip: 2.0, weight_cap: 1000, minimum_cell: 10}}
+privacy: {{secure_aggregation: required, ring_bits: {}, clip: 2.0, weight_cap: 1000, minimum_cell: 10, guards: {{{}}}}}
 evaluation: {{histogram_bins: 20, split_seed: 1}}
 gates:
-  - {{metric: auc, at_least: 0.6, statistic: lower_bound}}
-ensemble: {{members: 2, candidates_last: 2, combiner: mean_probability, operating_point: youden}}
+  - {{metric: auc, at_least: {}, statistic: lower_bound}}
+ensemble: {{members: 2, candidates_last: {}, combiner: mean_probability, operating_point: youden}}
 )";
 
 }  // namespace
@@ -47,7 +47,8 @@ ToyModel MakeToyModel() {
 
 plan::Experiment MakePlan(const PlanOptions& options, const Digest& initial_model) {
   const std::string text =
-      fmt::format(kExperiment, options.rounds, options.minimum, options.maximum, options.ring_bits);
+      fmt::format(kExperiment, options.rounds, options.max_skipped, options.minimum, options.maximum,
+                  options.ring_bits, options.guards, options.least_auc, options.candidates);
   plan::Experiment experiment =
       plan::ParseExperiment(text, "toy.yaml", [](const std::string&) -> absl::StatusOr<std::string> {
         return kTask;

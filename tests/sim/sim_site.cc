@@ -4,18 +4,22 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <cstdlib>
+#include <limits>
 
 #include "eval/federated/score_histogram.h"
 #include "eval/federated/site_summary.h"
 #include "protocols/crypto/hash.h"
 #include "protocols/crypto/seeded_stream.h"
 #include "protocols/plan/documents.h"
+#include "protocols/plan/guards.h"
 #include "protocols/plan/quantization.h"
+#include "protocols/plan/sum_result.h"
 #include "protocols/secagg/ring.h"
 #include "protocols/update/model_state.h"
 #include "protocols/update/quantizer.h"
 #include "tests/sim/sim_plan.h"
+#include "tests/sim/toy_task.h"
+#include "tests/support/bad_shares.h"
 
 namespace cloister::sim {
 namespace {
@@ -43,12 +47,13 @@ std::vector<plan::SumModel> PlanModels(const std::vector<wire::ModelRef>& models
   return out;
 }
 
-SimSite::SimSite(int number, crypto::Signer signer, crypto::Certificate ca, absl::Time now)
+SimSite::SimSite(int number, crypto::Signer signer, crypto::Certificate ca, absl::Time now, Conduct conduct)
     : number_(number),
       id_(SiteId::Parse(signer.id()).value()),
       signer_(std::move(signer)),
       ca_(std::move(ca)),
       now_(now),
+      conduct_(conduct),
       job_secret_(SeedOf("job secret of " + id_.value())) {}
 
 absl::StatusOr<std::vector<wire::SiteMessage>> SimSite::Work(const wire::WorkItem& item, storage::BlobStore& blobs) {
@@ -108,11 +113,23 @@ absl::StatusOr<wire::SiteMessage> SimSite::Reveal(const wire::GraphSeedTask& tas
   return wire::GraphReveal{task.job, reveal};
 }
 
-PlainUpdate SimSite::Train(const plan::Experiment& experiment, uint32_t round, absl::Span<const float> global) const {
+absl::StatusOr<PlainUpdate> SimSite::Train(const plan::Experiment& experiment, uint32_t round,
+                                           absl::Span<const float> global) const {
   std::vector<float> local(global.begin(), global.end());
-  for (size_t i = 0; i < local.size(); ++i) {  // moves towards a point of its own, a little less every round
-    const float target = std::sin(static_cast<float>(number_) + 0.3f * static_cast<float>(i));
-    local[i] += 0.4f / static_cast<float>(round) * (target - local[i]);
+  const bool scaled = Does(Misdeed::kScaled, round);
+  if (conduct_.learns) {
+    local = TrainToy(number_, global, scaled || Does(Misdeed::kFlippedLabels, round));
+  } else {
+    for (size_t i = 0; i < local.size(); ++i) {  // moves towards a point of its own, a little less every round
+      const float target = std::sin(static_cast<float>(number_) + 0.3f * static_cast<float>(i));
+      local[i] += 0.4f / static_cast<float>(round) * (target - local[i]);
+    }
+  }
+  for (size_t i = 0; scaled && i < local.size(); ++i) {
+    local[i] = global[i] + 100 * (local[i] - global[i]);
+  }
+  if (Does(Misdeed::kNotFinite, round)) {
+    local[0] = std::numeric_limits<float>::quiet_NaN();
   }
   const uint64_t samples = 100 + 150 * static_cast<uint64_t>(number_);
   const update::Weight weight = update::Weight::FromSamples(samples, experiment.privacy.weight_cap).value();
@@ -129,10 +146,8 @@ PlainUpdate SimSite::Train(const plan::Experiment& experiment, uint32_t round, a
   const bool narrow = experiment.privacy.ring_bits < 64;
   update.narrow.resize(narrow ? global.size() : 0);
   update.wide.resize(narrow ? 0 : global.size());
-  if (!(narrow ? quantizer.Read(0, absl::MakeSpan(update.narrow)) : quantizer.Read(0, absl::MakeSpan(update.wide)))
-           .ok()) {
-    std::abort();  // the toy's numbers are finite
-  }
+  CLOISTER_RETURN_IF_ERROR(narrow ? quantizer.Read(0, absl::MakeSpan(update.narrow))
+                                  : quantizer.Read(0, absl::MakeSpan(update.wide)));
   update.counters = {samples, weight.fixed(), static_cast<double>(samples) * 0.5 / round, samples / 16};
   return update;
 }
@@ -155,6 +170,9 @@ absl::Status SimSite::OpenSession(const wire::SumStep& step, storage::BlobStore&
   }
   if (session_) {
     return absl::OkStatus();
+  }
+  for (const wire::ModelRef& model : step.models) {
+    CLOISTER_RETURN_IF_ERROR(CheckModel(model, blobs));
   }
   const auto kind = static_cast<plan::SumKind>(step.kind);
   const plan::SumName name{step.job, kind, step.round, step.attempt};
@@ -189,11 +207,53 @@ absl::Status SimSite::OpenSession(const wire::SumStep& step, storage::BlobStore&
   return absl::OkStatus();
 }
 
+absl::Status SimSite::CheckModel(const wire::ModelRef& model, storage::BlobStore& blobs) {
+  const std::vector<secagg::VectorSpec> vectors = plan::SumVectors(*experiment_, plan::SumKind::kTrain, {});
+  const auto check = [&](const wire::SumOrigin& origin, const Digest& made) -> absl::Status {
+    const auto known = checks_.find(origin.round);
+    if (known == checks_.end() || checked_.count(made) > 0) {
+      return absl::OkStatus();
+    }
+    CLOISTER_ASSIGN_OR_RETURN(const plan::SumResult totals, plan::SumResult::Open(blobs.Path(origin.result)));
+    CLOISTER_RETURN_IF_ERROR(plan::CheckSumResult(totals, known->second, vectors));
+    CLOISTER_ASSIGN_OR_RETURN(const auto global, update::MappedModel::Open(blobs.Path(origin.parent)));
+    std::optional<update::MappedModel> before;
+    CLOISTER_ASSIGN_OR_RETURN(const std::optional<Digest> wanted, plan::ModelBefore(*experiment_, global));
+    if (wanted.has_value()) {
+      CLOISTER_ASSIGN_OR_RETURN(before, update::MappedModel::Open(blobs.Path(*wanted)));
+    }
+    CLOISTER_ASSIGN_OR_RETURN(const plan::AggregateVerdict verdict,
+                              plan::JudgeAggregate(*experiment_, global, before.has_value() ? &*before : nullptr,
+                                                   totals.Values(0), totals.Values64(1)));
+    const bool is_model = made == model.blob;
+    if (verdict.broken.empty() != is_model) {
+      return absl::DataLossError(is_model ? "a model in spite of a guard: " + verdict.broken
+                                          : "refused, but no guard is broken");
+    }
+    checked_.insert(made);
+    return absl::OkStatus();
+  };
+  if (model.made_by.has_value()) {
+    CLOISTER_RETURN_IF_ERROR(check(*model.made_by, model.blob));
+  }
+  for (const wire::SumOrigin& refused : model.refused) {
+    CLOISTER_RETURN_IF_ERROR(check(refused, refused.result));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Bytes> SimSite::Hear(const Bytes& message, const wire::SumStep& step, storage::BlobStore& blobs) {
   CLOISTER_ASSIGN_OR_RETURN(const secagg::ClientStep heard, session_->Handle(message));
   CLOISTER_RETURN_IF_ERROR(Keep(heard.facts));
   if (session_->phase() == secagg::ClientPhase::kMasking) {
     return MaskAndCommit(step, blobs);
+  }
+  if (const secagg::SumCheck* check = session_->check(); check != nullptr && step.kind == wire::SumKind::kTrain) {
+    checks_[step.round] = {check->ctx2, check->survivors, check->seed.Clone()};
+  }
+  if (step.kind == wire::SumKind::kTrain && step.phase == wire::SumPhase::kShare &&
+      Does(Misdeed::kBadShares, step.round)) {
+    return testing::WithBadShares(heard.reply.value_or(""), signer_);
   }
   return heard.reply.value_or("");
 }
@@ -206,10 +266,11 @@ absl::StatusOr<Bytes> SimSite::MaskAndCommit(const wire::SumStep& step, storage:
   if (kind == plan::SumKind::kTrain) {
     CLOISTER_ASSIGN_OR_RETURN(const update::ModelState global,
                               update::ReadModelState(blobs.Path(step.models.at(0).blob)));
-    PlainUpdate update = Train(*experiment_, step.round, global.values);
+    CLOISTER_ASSIGN_OR_RETURN(PlainUpdate update, Train(*experiment_, step.round, global.values));
     counters = plan::EncodeTrainCounters(update.counters);
     const int ring_bits = experiment_->privacy.ring_bits;
-    Bytes packed(global.values.size() * secagg::ElementBytes(ring_bits), '\0');
+    const uint64_t width = secagg::ElementBytes(ring_bits);
+    Bytes packed(global.values.size() * width, '\0');
     if (ring_bits < 64) {
       CLOISTER_RETURN_IF_ERROR(session_->Mask(0, 0, absl::MakeSpan(update.narrow)));
       secagg::Pack(absl::MakeConstSpan(update.narrow), ring_bits, packed.data());
@@ -217,11 +278,14 @@ absl::StatusOr<Bytes> SimSite::MaskAndCommit(const wire::SumStep& step, storage:
       CLOISTER_RETURN_IF_ERROR(session_->Mask(0, 0, absl::MakeSpan(update.wide)));
       secagg::Pack(absl::MakeConstSpan(update.wide), ring_bits, packed.data());
     }
+    if (Does(Misdeed::kOtherVector, step.round)) {
+      packed[0] = static_cast<char>(packed[0] + 1);
+    }
     commits.push_back({crypto::Sha256(packed), global.values.size()});
     CLOISTER_ASSIGN_OR_RETURN(const Digest blob, blobs.Put(packed));
     uploaded_.push_back(blob);
   } else {
-    counters = Histograms(PlanModels(step.models), kind);
+    CLOISTER_ASSIGN_OR_RETURN(counters, Histograms(step, blobs));
   }
   CLOISTER_RETURN_IF_ERROR(session_->Mask(commits.size(), 0, absl::MakeSpan(counters)));
   commits.push_back({crypto::Sha256(BytesOf(counters)), counters.size()});
@@ -233,8 +297,17 @@ absl::StatusOr<Bytes> SimSite::MaskAndCommit(const wire::SumStep& step, storage:
   return commit_;
 }
 
-// Half the cases are positive, and the scores part them well, a little differently at each site.
-eval::Cases SimSite::TestCases() const {
+// Without a task: half the cases are positive, and the scores part them well, a little differently at each site.
+absl::StatusOr<eval::Cases> SimSite::TestCases(const std::vector<wire::ModelRef>& models,
+                                               storage::BlobStore& blobs) const {
+  if (conduct_.learns && models.front().kind == wire::ModelKind::kGlobal) {
+    std::vector<std::vector<float>> weights;
+    for (const wire::ModelRef& model : models) {
+      CLOISTER_ASSIGN_OR_RETURN(update::ModelState state, update::ReadModelState(blobs.Path(model.blob)));
+      weights.push_back(std::move(state.values));
+    }
+    return ScoreToy(number_, weights);
+  }
   eval::Cases cases;
   for (uint32_t i = 0; i < 60; ++i) {
     const bool label = i % 2 == 0;
@@ -243,20 +316,26 @@ eval::Cases SimSite::TestCases() const {
   return cases;
 }
 
-std::vector<uint64_t> SimSite::Histograms(const std::vector<plan::SumModel>& models, plan::SumKind kind) const {
+absl::StatusOr<std::vector<uint64_t>> SimSite::Histograms(const wire::SumStep& step, storage::BlobStore& blobs) const {
   const int bins = experiment_->evaluation.histogram_bins;
-  const std::vector<uint64_t> one = eval::ScoreHistogram::FromCases(TestCases(), bins).value().Counters();
   std::vector<uint64_t> counters;
-  for (size_t slot = 0; slot < plan::HistogramSlots(kind, models).size(); ++slot) {
+  for (const plan::HistogramSlot& slot :
+       plan::HistogramSlots(static_cast<plan::SumKind>(step.kind), PlanModels(step.models))) {
+    std::vector<wire::ModelRef> members;
+    for (const size_t index : slot.members) {
+      members.push_back(step.models[index]);
+    }
+    CLOISTER_ASSIGN_OR_RETURN(const eval::Cases cases, TestCases(members, blobs));
+    const std::vector<uint64_t> one = eval::ScoreHistogram::FromCases(cases, bins).value().Counters();
     counters.insert(counters.end(), one.begin(), one.end());
   }
   return counters;
 }
 
-absl::StatusOr<wire::SiteSummary> SimSite::Summary(const wire::SumStep& step) const {
+absl::StatusOr<wire::SiteSummary> SimSite::Summary(const wire::SumStep& step, storage::BlobStore& blobs) const {
   wire::SiteSummary summary{step.job, step.kind, step.round, {}};
-  const eval::Cases cases = TestCases();
   for (const wire::ModelRef& model : step.models) {
+    CLOISTER_ASSIGN_OR_RETURN(const eval::Cases cases, TestCases({model}, blobs));
     eval::SummaryInput input;
     input.model = model.blob;
     input.cases = cases;
@@ -285,7 +364,7 @@ absl::StatusOr<std::vector<wire::SiteMessage>> SimSite::TakePart(const wire::Sum
   }
   std::vector<wire::SiteMessage> messages;
   if (step.kind != wire::SumKind::kTrain && step.phase == wire::SumPhase::kMask) {
-    CLOISTER_ASSIGN_OR_RETURN(wire::SiteSummary summary, Summary(step));
+    CLOISTER_ASSIGN_OR_RETURN(wire::SiteSummary summary, Summary(step, blobs));
     messages.push_back(std::move(summary));
   }
   messages.push_back(std::move(answer));

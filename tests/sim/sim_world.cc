@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/sim/sim_world.h"
 
+#include <absl/strings/match.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
 #include "coordinator/registry/registry.h"
+#include "coordinator/service/recount.h"
 #include "coordinator/storage/schema.h"
 #include "protocols/base/log.h"
 #include "protocols/crypto/hash.h"
 #include "protocols/plan/documents.h"
 #include "protocols/plan/quantization.h"
+#include "protocols/secagg/culprit.h"
 #include "protocols/storage/audit_log.h"
 #include "protocols/update/aggregation.h"
 #include "protocols/update/model_state.h"
@@ -39,6 +42,22 @@ absl::Status Deliver(Job& job, const SiteId& site, const wire::SiteMessage& mess
 int64_t Signed(uint32_t residue, int bits) {
   const int64_t value = residue;
   return value >= int64_t{1} << (bits - 1) ? value - (int64_t{1} << bits) : value;
+}
+
+// What a site reports when its work ends in `status`.
+wire::SiteFailure FailureOf(const wire::SumStep& step, const absl::Status& status) {
+  const std::optional<SiteId> culprit = secagg::CulpritOf(status);
+  const bool mismatch = absl::StrContains(status.message(), "do not have the sites' tags");
+  const bool not_finite = absl::StrContains(status.message(), "is not finite");
+  return {step.job,
+          step.kind,
+          step.round,
+          step.attempt,
+          culprit      ? wire::FailureReason::kBadShare
+          : mismatch   ? wire::FailureReason::kTagMismatch
+          : not_finite ? wire::FailureReason::kNotFinite
+                       : wire::FailureReason::kProtocolViolation,
+          culprit};
 }
 
 }  // namespace
@@ -78,7 +97,12 @@ World::World(testing::TestConsortium& consortium, const WorldOptions& options)
   job_ = Job::Load(context_.get(), stored_).value();
 
   for (int i = 1; i <= options.sites; ++i) {
-    sites_.emplace_back(i, consortium.site(i), consortium.ca(), testing::kTestNow);
+    Conduct conduct;
+    if (const auto other = options.conducts.find(i); other != options.conducts.end()) {
+      conduct = other->second;
+    }
+    conduct.learns = options.learns;
+    sites_.emplace_back(i, consortium.site(i), consortium.ca(), testing::kTestNow, conduct);
     job_->Heard(sites_.back().id());
   }
 }
@@ -163,8 +187,7 @@ bool World::Visit(SimSite& site) {
     refused_[site.id()] = work->key;
     Log()->info("{}: {}", site.id().value(), std::string(answers.status().message()));
     if (const auto* step = std::get_if<wire::SumStep>(&item)) {
-      const wire::SiteFailure failure{step->job, step->kind, step->round, step->attempt,
-                                      wire::FailureReason::kProtocolViolation};
+      const wire::SiteFailure failure = FailureOf(*step, answers.status());
       EXPECT_TRUE(job_->TakeFailure(site.id(), failure).ok());
     }
     return true;
@@ -242,6 +265,19 @@ void World::Run() {
   ADD_FAILURE() << "no end: " << job_->machine().Message();
 }
 
+absl::StatusOr<std::string> World::Recount(uint32_t round) const {
+  return coordinator::RecountRound({database_.get(), blobs_.get(), context_->ca, folder_.path()}, stored_.job, round);
+}
+
+std::string World::Notes() const {
+  std::string text;
+  const std::vector<coordinator::Note> notes = coordinator::LoadNotes(*database_, stored_.job, 0, 100'000).value();
+  for (const coordinator::Note& note : notes) {
+    text += note.text + "\n";
+  }
+  return text;
+}
+
 Bytes World::Model(uint32_t index) const {
   return blobs_->Read(job_->models().at(index).digest).value();
 }
@@ -256,7 +292,7 @@ Bytes World::Oracle(uint32_t index) const {
     if (std::find(made.sites.begin(), made.sites.end(), site.id()) == made.sites.end()) {
       continue;
     }
-    const PlainUpdate update = site.Train(experiment_, made.round, global.values);
+    const PlainUpdate update = site.Train(experiment_, made.round, global.values).value();
     for (size_t i = 0; i < sum.size(); ++i) {
       sum[i] += update.wide.empty() ? Signed(update.narrow[i], experiment_.privacy.ring_bits)
                                     : static_cast<int64_t>(update.wide[i]);

@@ -39,6 +39,8 @@ struct WorldOptions {
   std::set<int> withheld_reveals;
   // As lost_sites, but they come back two deadlines later.
   std::map<int, std::pair<uint32_t, wire::SumPhase>> away_sites;
+  bool learns = false;              // every site does
+  std::map<int, Conduct> conducts;  // of sites that are not like the others
 };
 
 class World {
@@ -55,6 +57,12 @@ class World {
   Bytes Model(uint32_t index) const;
   // The same, computed in the clear from the plain updates of its round's survivors.
   Bytes Oracle(uint32_t index) const;
+  // coordinator::RecountRound of what lies in the coordinator's folder.
+  absl::StatusOr<std::string> Recount(uint32_t round) const;
+  storage::BlobStore& blobs() { return *blobs_; }
+  storage::Database& database() { return *database_; }
+  // Everything people were told, a line each.
+  std::string Notes() const;
   // Blobs that lie in the coordinator's store.
   size_t BlobCount() const { return blobs_->List().value().size(); }
   absl::Time now() const { return clock_.Now(); }

@@ -113,6 +113,31 @@ TEST_F(DecideTest, OneSiteThatFailsRejectsOneThatCannotJudgeDoesNot) {
   EXPECT_EQ(decision->gates[3].verdict, "not_estimable");
 }
 
+// A site may stuff the pooled histogram, but not the numbers of another site.
+TEST_F(DecideTest, APoisonedCandidateThatALiarPraisesFailsWhereItHarms) {
+  experiment_.gates = {AucGate(false, 0.7), AucGate(true, 0.7)};
+  experiment_.ensemble.members = 2;
+  std::vector<uint64_t> stuffed = Histogram(25);  // the truth: no better than chance
+  const uint64_t votes = 100'000;
+  stuffed[19] += votes;
+  stuffed[kBins] += votes;
+  stuffed[2 * kBins + 1] = (50 + votes) * (50 + votes);
+  stuffed[2 * kBins] = 2 * votes * (50 + votes) + 2 * 50 * votes + 2 * 25 * 25 + 2 * 25 * 25;
+  Totals({Histogram(5), stuffed, Histogram(9), Histogram(4), stuffed});
+  Summary("a", "round-2", 0.9, 0.05);
+  Summary("b", "round-2", 0.9, 0.05);
+  Summary("a", "round-3", 0.99, 0.01);
+  Summary("b", "round-3", 0.5, 0.05);
+  const auto decision = DecideCandidates(experiment_, validation_);
+  ASSERT_TRUE(decision.ok()) << decision.status();
+  EXPECT_THAT(decision->members, testing::ElementsAre("round-2"));
+  for (const plan::GateResult& gate : decision->gates) {
+    if (gate.model_id == "round-3") {
+      EXPECT_EQ(gate.verdict, gate.scope == "b" ? "fail" : "pass") << gate.scope;
+    }
+  }
+}
+
 TEST_F(DecideTest, NoSiteThatCanJudgeIsNoPass) {
   experiment_.gates = {AucGate(true, 0.7)};
   const auto decision = DecideCandidates(experiment_, validation_);

@@ -631,8 +631,8 @@ TEST(MachineTest, SkippedRoundsEndTheExperimentWhenTheyAreTooMany) {
   }
   ExpectTranscript(Plan(9), text + ToUnmasking("training round 3", all) + R"(> broken no
 - training round 3: no; unmasking had begun, so the round is skipped and the model stays
-- failed: training round 3: no; 3 rounds in a row were skipped
-= training round 3: no; 3 rounds in a row were skipped
+- failed: training round 3: no; 3 rounds in a row gave no model
+= training round 3: no; 3 rounds in a row gave no model
 )");
   // Too few are left.
   plan::Experiment four = Plan(9);
@@ -646,6 +646,169 @@ TEST(MachineTest, SkippedRoundsEndTheExperimentWhenTheyAreTooMany) {
 - d is excluded
 - failed: training round 1: wrong shares; 3 sites are left, at least 4 are needed
 = training round 1: wrong shares; 3 sites are left, at least 4 are needed
+)");
+}
+
+TEST(MachineTest, ARoundThatBreaksAGuardLeavesTheModel) {
+  const std::vector<std::string> all = {"a", "b", "c", "d"};
+  plan::Experiment two = Plan(9);
+  two.algorithm.max_skipped_rounds = 2;
+  ExpectTranscript(two, kToTraining + ToUnmasking("training round 1", all) + R"(> close
+! finish training round 1
+= training round 1: adding up
+> guard max_update_norm: 7 of 5
+- training round 1 done: 4 of 4 sites
+- training round 1 is refused by a guard of the plan, max_update_norm: 7 of 5; the model stays
+- training round 2 starts
+= training round 2, ADVERTISE: 0 of 4 sites answered; waiting for a, b, c, d; training round 1 was refused by a guard, max_update_norm: 7 of 5
+> answer a
+= training round 2, ADVERTISE: 1 of 4 sites answered; waiting for b, c, d; training round 1 was refused by a guard, max_update_norm: 7 of 5
+> answer b c d
+! close ADVERTISE of training round 2
+= training round 2, ADVERTISE: closing
+> broken try again
+- training round 2: try again; trying again
+- training round 2, attempt 2 starts
+= training round 2, attempt 2, ADVERTISE: 0 of 4 sites answered; waiting for a, b, c, d; training round 1 was refused by a guard, max_update_norm: 7 of 5
+)");
+  ExpectTranscript(Plan(1), kToTraining + ToUnmasking("training round 1", all) + R"(> close
+! finish training round 1
+= training round 1: adding up
+> guard min_cosine: -0.9 of 0
+- training round 1 done: 4 of 4 sites
+- training round 1 is refused by a guard of the plan, min_cosine: -0.9 of 0; the model stays
+- failed: training round 1 is refused by a guard of the plan, min_cosine: -0.9 of 0; no round gave a model
+= training round 1 is refused by a guard of the plan, min_cosine: -0.9 of 0; no round gave a model
+)");
+  two.algorithm.max_skipped_rounds = 1;
+  ExpectTranscript(two, kToTraining + ToUnmasking("training round 1", all) + R"(> close
+! finish training round 1
+= training round 1: adding up
+> guard max_update_norm: 7 of 5
+- training round 1 done: 4 of 4 sites
+- training round 1 is refused by a guard of the plan, max_update_norm: 7 of 5; the model stays
+- failed: training round 1 is refused by a guard of the plan, max_update_norm: 7 of 5; 1 round in a row gave no model
+= training round 1 is refused by a guard of the plan, max_update_norm: 7 of 5; 1 round in a row gave no model
+)");
+}
+
+constexpr char kRoundOneDone[] = R"(> close
+! finish training round 1
+= training round 1: adding up
+> finish
+- training round 1 done: 4 of 4 sites
+- training round 2 starts
+= training round 2, ADVERTISE: 0 of 4 sites answered; waiting for a, b, c, d
+)";
+
+TEST(MachineTest, ARoundWithoutTheSitesTagsIsTakenBackAndTheSumBeginsAgain) {
+  const std::vector<std::string> all = {"a", "b", "c", "d"};
+  plan::Experiment experiment = Plan(9);
+  experiment.privacy.colluders = 1;
+  const std::string text = kToTraining + ToUnmasking("training round 1", all) + kRoundOneDone;
+  ExpectTranscript(experiment, text + R"(> fail a TAG_MISMATCH
+- training round 2: a drops out: TAG_MISMATCH
+= training round 2, ADVERTISE: 0 of 3 sites answered; waiting for b, c, d
+> fail a TAG_MISMATCH
+= training round 2, ADVERTISE: 0 of 3 sites answered; waiting for b, c, d
+> fail b TAG_MISMATCH
+- training round 2: b drops out: TAG_MISMATCH
+- training round 1: its totals do not have the sites' tags, say a, b; a site or the coordinator lied; the round is taken back and the model before it stays
+- training round 2, attempt 2 starts
+= training round 2, attempt 2, ADVERTISE: 0 of 4 sites answered; waiting for a, b, c, d; training round 1 was taken back: its totals do not have the sites' tags
+> fail a TAG_MISMATCH
+- training round 2, attempt 2: a drops out: TAG_MISMATCH
+= training round 2, attempt 2, ADVERTISE: 0 of 3 sites answered; waiting for b, c, d; training round 1 was taken back: its totals do not have the sites' tags
+> fail b TAG_MISMATCH
+- training round 2, attempt 2: b drops out: TAG_MISMATCH
+= training round 2, attempt 2, ADVERTISE: 0 of 2 sites answered; waiting for c, d; training round 1 was taken back: its totals do not have the sites' tags
+)");
+  // So many rounds may be lost, and no more.
+  experiment.algorithm.max_skipped_rounds = 1;
+  ExpectTranscript(experiment, text + R"(> fail c TAG_MISMATCH
+- training round 2: c drops out: TAG_MISMATCH
+= training round 2, ADVERTISE: 0 of 3 sites answered; waiting for a, b, d
+> fail d TAG_MISMATCH
+- training round 2: d drops out: TAG_MISMATCH
+- training round 1: its totals do not have the sites' tags, say c, d; a site or the coordinator lied; the round is taken back and the model before it stays
+- failed: training round 1: its totals do not have the sites' tags, say c, d; 1 round in a row gave no model
+= training round 1: its totals do not have the sites' tags, say c, d; 1 round in a row gave no model
+)");
+}
+
+TEST(MachineTest, AModelThatASumHasBegunWithIsNotTakenBack) {
+  const std::vector<std::string> all = {"a", "b", "c", "d"};
+  plan::Experiment experiment = Plan(9);
+  ExpectTranscript(experiment, kToTraining + ToUnmasking("training round 1", all) + kRoundOneDone + R"(> answer a b c d
+! close ADVERTISE of training round 2
+= training round 2, ADVERTISE: closing
+> close a b c d
+= training round 2, SHARE: 0 of 4 sites answered; waiting for a, b, c, d
+> fail a TAG_MISMATCH
+- training round 2: a drops out: TAG_MISMATCH
+= training round 2, SHARE: 0 of 3 sites answered; waiting for b, c, d
+)");
+}
+
+TEST(MachineTest, TheOnlyModelIsTakenBackBeforeItIsValidated) {
+  const std::vector<std::string> all = {"a", "b", "c", "d"};
+  ExpectTranscript(Plan(1), kToTraining + ToUnmasking("training round 1", all) + R"(> close
+! finish training round 1
+= training round 1: adding up
+> finish
+- training round 1 done: 4 of 4 sites
+- validation starts
+= validation, ADVERTISE: 0 of 4 sites answered; waiting for a, b, c, d
+> fail b TAG_MISMATCH
+- validation: b drops out: TAG_MISMATCH
+= validation, ADVERTISE: 0 of 3 sites answered; waiting for a, c, d
+> fail c TAG_MISMATCH
+- validation: c drops out: TAG_MISMATCH
+- training round 1: its totals do not have the sites' tags, say b, c; a site or the coordinator lied; the round is taken back and the model before it stays
+- failed: training round 1: its totals do not have the sites' tags, say b, c; no round gave a model
+= training round 1: its totals do not have the sites' tags, say b, c; no round gave a model
+)");
+}
+
+TEST(MachineTest, WhoDealsSharesThatDoNotOpenIsExcludedOnTheWordOfTwo) {
+  plan::Experiment experiment = Plan(9);
+  const std::string text = std::string(kToTraining) + R"(> answer a b c d
+! close ADVERTISE of training round 1
+= training round 1, ADVERTISE: closing
+> close a b c d
+= training round 1, SHARE: 0 of 4 sites answered; waiting for a, b, c, d
+> answer a b c d
+! close SHARE of training round 1
+= training round 1, SHARE: closing
+> close a b c d
+= training round 1, MASK: 0 of 4 sites answered; waiting for a, b, c, d
+> fail a BAD_SHARE d
+- training round 1: a drops out: BAD_SHARE, dealt by d
+= training round 1, MASK: 0 of 3 sites answered; waiting for b, c, d
+)";
+  ExpectTranscript(experiment, text + R"(> fail b BAD_SHARE d
+- training round 1: b drops out: BAD_SHARE, dealt by d
+= training round 1, MASK: 0 of 2 sites answered; waiting for c, d
+> answer c d
+! close MASK of training round 1
+= training round 1, MASK: closing
+> broken 2 masked inputs
+- d is excluded: training round 1: the shares that it dealt do not open, say a, b
+- training round 1: 2 masked inputs; trying again
+- training round 1, attempt 2 starts
+= training round 1, attempt 2, ADVERTISE: 0 of 3 sites answered; waiting for a, b, c
+> work d
+d: closed, closed: this site is excluded: training round 1: the shares that it dealt do not open, say a, b (dropped)
+)");
+  ExpectTranscript(experiment, text + R"(> answer b c
+= training round 1, MASK: 2 of 3 sites answered; waiting for d
+> answer d
+! close MASK of training round 1
+= training round 1, MASK: closing
+> broken no
+- training round 1: no; trying again
+- training round 1, attempt 2 starts
+= training round 1, attempt 2, ADVERTISE: 0 of 4 sites answered; waiting for a, b, c, d
 )");
 }
 

@@ -109,7 +109,8 @@ class Runner {
     }
     if (verb == "fail") {
       const std::optional<SumKey> of = machine_.sum() != nullptr ? std::optional<SumKey>(sum) : std::nullopt;
-      return SiteFailed{Site(args.at(0)), of, *wire::FromName<wire::FailureReason>(args.at(1))};
+      return SiteFailed{Site(args.at(0)), of, *wire::FromName<wire::FailureReason>(args.at(1)),
+                        args.size() > 2 ? std::optional<SiteId>(Site(args[2])) : std::nullopt};
     }
     if (verb == "close") {
       PhaseClosed closed{sum, machine_.sum()->phase, {}};
@@ -126,6 +127,9 @@ class Runner {
     }
     if (verb == "finish") {
       return SumFinished{sum, rest};
+    }
+    if (verb == "guard") {
+      return SumFinished{sum, "", RefusedAggregate{rest, Digest(), Digest()}};
     }
     if (verb == "decide") {
       return Decided{args, args.empty() ? "no candidate passed the gates" : "members chosen"};

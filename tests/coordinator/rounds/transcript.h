@@ -12,8 +12,9 @@
 namespace cloister::coordinator {
 
 // Commands: known|accept|heard|summary SITE, refuse SITE CODE, baseline SITE [kept], answer SITES..., enough SITE, fail
-// SITE CODE, close SITES..., broken WHY, blame SITE WHY, finish NOTE, decide [MEMBERS...], publish RELEASE, release
-// SITE STATE, give-up WHY, abort WHY, wait DURATION, stale SITE (an answer to an earlier attempt), work SITES...
+// SITE CODE [DEALER], close SITES..., broken WHY, blame SITE WHY, finish NOTE, guard WHY (finished, refused), decide
+// [MEMBERS...], publish RELEASE, release SITE STATE, give-up WHY, abort WHY, wait DURATION, stale SITE (an answer to an
+// earlier attempt), work SITES...
 //
 // Returns the transcript as it really was; equal to `text` when all is well.
 std::string RunTranscript(const plan::Experiment& experiment, const std::string& text);

@@ -9,6 +9,7 @@
 #include "protocols/plan/documents.h"
 #include "protocols/plan/experiment.h"
 #include "protocols/plan/plan_epsilon.h"
+#include "protocols/plan/quantization.h"
 #include "protocols/plan/sums.h"
 
 namespace cloister::plan {
@@ -73,7 +74,7 @@ TEST(ExperimentTest, ManySitesHaveToBeAskedFor) {
   ASSERT_TRUE(most.ok()) << most.status();
   EXPECT_EQ(most->sites.maximum, 2000);
   EXPECT_EQ(most->privacy.colluders, 333);
-  EXPECT_TRUE(QuantizerOf(*most).ok());
+  EXPECT_TRUE(QuantizerOf(*most, update::Layout::Create({{"w", {4}}}).value()).ok());
   EXPECT_FALSE(sites("minimum: 3, maximum: 2001").ok());
 }
 
@@ -250,6 +251,26 @@ TEST(ExperimentTest, APlansEpsilonIsThatOfTheReference) {
   EXPECT_FALSE(EpsilonOfPlan(plan, 400, 0).ok());
   plan.privacy.differential_privacy.reset();
   EXPECT_EQ(EpsilonOfPlan(plan, 400, 10).status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST(ExperimentTest, GuardsAreOffUnlessWrittenDown) {
+  EXPECT_EQ(GuardsInWords(Parse(kExperiment)->privacy.guards), "none");
+  EXPECT_EQ(Parse(kExperiment)->algorithm.max_skipped_rounds, 3);
+  const auto guarded = [](const std::string& guards) {
+    return Parse(std::string(kExperiment) + "privacy: {guards: {" + guards + "}}\n");
+  };
+  const auto all = guarded("max_update_norm: 5, max_norm_growth: 10, min_cosine: -0.5");
+  ASSERT_TRUE(all.ok()) << all.status();
+  EXPECT_EQ(
+      GuardsInWords(all->privacy.guards),
+      "norm at most 5, norm at most 10 times the median of the rounds before, cosine to the round before at least "
+      "-0.5");
+  EXPECT_EQ(PlanDocument(*ParsePlan(PlanDocument(*all))), PlanDocument(*all));
+  EXPECT_THAT(std::string(guarded("max_norm_growth: 0.5").status().message()), HasSubstr("must be above 1"));
+  EXPECT_FALSE(guarded("min_cosine: 1.5").ok());
+  EXPECT_FALSE(guarded("max_update_norm: -1").ok());
+  EXPECT_FALSE(guarded("max_update_norm: .nan").ok());
+  EXPECT_FALSE(guarded("max_norm: 1").ok());
 }
 
 TEST(ExperimentTest, WithoutAGateThereIsNoExperiment) {

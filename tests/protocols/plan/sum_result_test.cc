@@ -64,11 +64,11 @@ TEST_F(SumResultTest, EveryChangeIsFound) {
   EXPECT_TRUE(WriteAndCheck().ok());
   for (uint32_t& value : update_) {
     value += 1;
-    EXPECT_EQ(WriteAndCheck().code(), kDataLoss);
+    EXPECT_EQ(WriteAndCheck().code(), absl::StatusCode::kAborted);
     value -= 1;
   }
   counters_[0] += 1;
-  EXPECT_THAT(std::string(WriteAndCheck().message()), HasSubstr("not what the sites added up"));
+  EXPECT_THAT(std::string(WriteAndCheck().message()), HasSubstr("do not have the sites' tags"));
   counters_[0] += secagg::kFieldPrime - 1;  // the same modulo the field of the tag
   EXPECT_THAT(std::string(WriteAndCheck().message()), HasSubstr("impossibly large"));
   counters_[0] -= secagg::kFieldPrime;

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "protocols/crypto/aead.h"
+#include "protocols/secagg/culprit.h"
 #include "protocols/secagg/dealing.h"
 #include "protocols/secagg/transcript.h"
 #include "tests/protocols/secagg/sum_harness.h"
@@ -168,6 +169,7 @@ TEST(WrongShareTest, ABadEnvelopeCostsOnlyItsReader) {
     const auto refused = sum.site(1).Deliver(sum.server().MessagesFor(SiteNumber(1))[1]);
     EXPECT_EQ(refused.status().code(), absl::StatusCode::kDataLoss);
     EXPECT_THAT(std::string(refused.status().message()), HasSubstr("site-03"));
+    EXPECT_EQ(CulpritOf(refused.status()), SiteNumber(3));
     for (int phase = 0; phase < 3; ++phase) {
       AnswerAll(sum, {2, 4, 5, 6, 7});  // site 3 sees that its own root was replaced and leaves
     }
@@ -189,7 +191,19 @@ TEST(WrongShareTest, AnOwnerThatDealsAnotherCheckPartThanItSignedIsNamedByAll) {
     const auto refused = sum.site(reader).Deliver(sum.server().MessagesFor(SiteNumber(reader)).back());
     EXPECT_EQ(refused.status().code(), absl::StatusCode::kDataLoss);
     EXPECT_THAT(std::string(refused.status().message()), HasSubstr("site-03"));
+    EXPECT_EQ(CulpritOf(refused.status()), SiteNumber(3));
   }
+}
+
+TEST(WrongShareTest, AnEnvelopeThatTheCoordinatorAlteredIsNotItsOwnersDoing) {
+  TestSum sum(4);
+  AnswerAll(sum, {1, 2, 3, 4});
+  AnswerAll(sum, {1, 2, 3, 4});
+  ShareDelivery delivery = DecodeShareDelivery(sum.server().MessagesFor(SiteNumber(1)).back()).value();
+  delivery.inbox[1].share.sealed[7] ^= 1;
+  const auto refused = sum.site(1).Deliver(Encode(delivery));
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_FALSE(CulpritOf(refused.status()).has_value());
 }
 
 TEST(WrongShareTest, SharesThatDoNotFitTheRosterAreRefused) {

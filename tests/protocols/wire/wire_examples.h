@@ -30,7 +30,14 @@ inline std::vector<WorkItem> AllWorkItems() {
   step.phase = SumPhase::kShare;
   step.message = std::string("\0roster", 7);
   step.models = {
-      {"round-3", ModelKind::kGlobal, MakeDigest('a'), 44, {}, {}, SumOrigin{MakeDigest('c'), MakeDigest('d'), 3}},
+      {"round-3",
+       ModelKind::kGlobal,
+       MakeDigest('a'),
+       44,
+       {},
+       {},
+       SumOrigin{MakeDigest('c'), MakeDigest('d'), 3},
+       {SumOrigin{MakeDigest('a'), MakeDigest('e'), 4}, SumOrigin{MakeDigest('a'), MakeDigest('f'), 5}}},
       {"baseline-site-a", ModelKind::kBaseline, MakeDigest('b'), 45, MakeId<SiteId>("site-a"), "sealed", {}}};
   step.deadline_unix_ms = 1767225600000;
   return {ExperimentOffer{job, MakeDocument()},
@@ -53,6 +60,7 @@ inline std::vector<SiteMessage> AllSiteMessages() {
           ReleaseAnswer{MakeId<ReleaseId>("release-1"), ReleaseState::kVerified},
           SiteFailure{job, SumKind::kTrain, 2, 1, FailureReason::kOutOfMemory},
           SiteFailure{job, {}, 0, 0, FailureReason::kPacsUnavailable},
+          SiteFailure{job, SumKind::kTrain, 2, 1, FailureReason::kBadShare, MakeId<SiteId>("site-b")},
           GraphReveal{job, MakeDigest('f')}};
 }
 

@@ -27,6 +27,9 @@ TEST(WorkCodecTest, EveryKindComesBackTheSame) {
   EXPECT_EQ(step.message, std::string("\0roster", 7));
   EXPECT_EQ(step.models[1].origin_site.value(), "site-a");
   EXPECT_EQ(step.models[1].kind, ModelKind::kBaseline);
+  ASSERT_EQ(step.models[0].refused.size(), 2u);
+  EXPECT_EQ(step.models[0].refused[1].result, MakeDigest('f'));
+  EXPECT_EQ(step.models[0].refused[1].round, 5u);
 }
 
 TEST(WorkCodecTest, AnExperimentMayGoOnWithoutTheSite) {
@@ -71,6 +74,17 @@ TEST(WorkCodecTest, RefusesWhatIsNotValid) {
       {2, [](auto& m) { m.mutable_sum()->mutable_models(0)->mutable_made_by()->set_parent("short"); },
        "parent of a model"},
       {2, [](auto& m) { m.mutable_sum()->mutable_models(0)->mutable_made_by()->clear_result(); }, "result of a sum"},
+      {2, [](auto& m) { *m.mutable_sum()->mutable_models(1)->add_refused() = m.sum().models(0).refused(0); },
+       "made by no sum"},
+      {2, [](auto& m) { m.mutable_sum()->mutable_models(0)->mutable_refused(1)->set_result("short"); },
+       "result of a sum"},
+      {2,
+       [](auto& m) {
+         while (m.sum().models(0).refused_size() <= static_cast<int>(kMaxRefusedRounds)) {
+           *m.mutable_sum()->mutable_models(0)->add_refused() = m.sum().models(0).refused(0);
+         }
+       },
+       "refused rounds"},
       {2, [](auto& m) { m.mutable_sum()->mutable_models(1)->set_blob(""); }, "model blob"},
       {3, [](auto& m) { m.mutable_release()->mutable_manifest()->set_signature(std::string(65, 's')); }, "65"},
       {4, [](auto& m) { m.mutable_closed()->set_phase("won"); }, "phase"},

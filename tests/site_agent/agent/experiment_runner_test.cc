@@ -17,6 +17,7 @@
 #include "protocols/wire/message_bytes.h"
 #include "site_agent/storage/decisions.h"
 #include "tests/site_agent/agent/test_federation.h"
+#include "tests/support/bad_shares.h"
 
 namespace cloister::site {
 namespace {
@@ -415,6 +416,49 @@ TEST(ExperimentRunnerTest, LeavesASumThatIsNotWhatItSeems) {
   EXPECT_EQ(site.Last<wire::SiteFailure>()->reason, wire::FailureReason::kProtocolViolation);
 }
 
+// What a site dealt and signed does not open: its readers say whose it is, and do not blame the coordinator.
+TEST(ExperimentRunnerTest, ABadShareIsReportedWithItsDealer) {
+  TestFederation federation;
+  ASSERT_TRUE(federation.Invite());
+  const wire::ModelRef model = federation.GlobalModel(0, federation.plan.model.initial_model);
+  secagg::ServerInputs inputs{{}, federation.pki.ca(), {}, federation.clock.Now()};
+  const auto global = update::ParseModelState(federation.initial_model).value();
+  inputs.params =
+      plan::SumParamsOf(federation.plan, federation.plan_digest, {federation.job, plan::SumKind::kTrain, 1, 0},
+                        {{model.id, false, model.blob}}, global.values);
+  for (const auto& site : federation.sites) {
+    inputs.expected.push_back(site->id);
+  }
+  secagg::ServerSession server = secagg::ServerSession::Create(std::move(inputs)).value();
+  wire::SumStep step;
+  step.job = federation.job;
+  step.kind = wire::SumKind::kTrain;
+  step.round = 1;
+  step.models = {model};
+  for (const wire::SumPhase phase : {wire::SumPhase::kAdvertise, wire::SumPhase::kShare}) {
+    step.phase = phase;
+    for (const auto& site : federation.sites) {
+      step.message = phase == wire::SumPhase::kAdvertise ? "" : server.MessagesFor(site->id).back();
+      site->Step(federation.job, {step});
+      Bytes said = site->Last<wire::SumMessage>()->message;
+      if (phase == wire::SumPhase::kShare && site == federation.sites[2]) {
+        said = testing::WithBadShares(said, federation.pki.site(3));
+      }
+      ASSERT_TRUE(server.Handle(site->id, said).ok());
+    }
+    ASSERT_TRUE(server.Close().ok());
+  }
+  step.phase = wire::SumPhase::kMask;
+  for (size_t i = 0; i < 2; ++i) {
+    SiteHarness& site = *federation.sites[i];
+    step.message = server.MessagesFor(site.id).back();
+    site.Step(federation.job, {step});
+    ASSERT_NE(site.Last<wire::SiteFailure>(), nullptr);
+    EXPECT_EQ(site.Last<wire::SiteFailure>()->reason, wire::FailureReason::kBadShare);
+    EXPECT_EQ(site.Last<wire::SiteFailure>()->about, federation.sites[2]->id);
+  }
+}
+
 // Models that only one site is told to score would single out its patients in the total.
 TEST(ExperimentRunnerTest, ScoresOnlyTheModelsThatTheSumBeganWith) {
   TestFederation federation;
@@ -538,17 +582,15 @@ TEST(ExperimentRunnerTest, AWorkerThatFailsIsReportedWithItsReason) {
   EXPECT_EQ(site.Runs("train"), 2);  // tried again once
 }
 
-TEST(ExperimentRunnerTest, ANonFiniteUpdateNeverLeaves) {
+// What a worker gives that must not leave as it is: the plan's code may do anything in there.
+void ExpectNothingLeaves(const std::string& variable, const std::string& value, wire::FailureReason reason) {
   TestFederation federation;
   ASSERT_TRUE(federation.Invite());
   SiteHarness& site = *federation.sites[2];
   site.Kill();
-  site.worker_environment["CLOISTER_FAKE_DIVERGE"] = "1";
+  site.worker_environment[variable] = value;
   site.Start();
   bool reached = false;
-  for (auto& other : federation.sites) {
-    (void)other;
-  }
   const auto model = federation.GlobalModel(0, federation.plan.model.initial_model);
   // The sum cannot close with two of three: only what the site says counts here.
   secagg::ServerInputs inputs{{}, federation.pki.ca(), {}, federation.clock.Now()};
@@ -583,8 +625,59 @@ TEST(ExperimentRunnerTest, ANonFiniteUpdateNeverLeaves) {
   }
   ASSERT_TRUE(reached);
   ASSERT_NE(site.Last<wire::SiteFailure>(), nullptr);
-  EXPECT_EQ(site.Last<wire::SiteFailure>()->reason, wire::FailureReason::kNotFinite);
+  EXPECT_EQ(site.Last<wire::SiteFailure>()->reason, reason);
   EXPECT_TRUE(site.link.uploaded.empty());
+}
+
+TEST(ExperimentRunnerTest, ANonFiniteUpdateNeverLeaves) {
+  ExpectNothingLeaves("CLOISTER_FAKE_DIVERGE", "nan", wire::FailureReason::kNotFinite);
+  ExpectNothingLeaves("CLOISTER_FAKE_DIVERGE", "inf", wire::FailureReason::kNotFinite);
+}
+
+TEST(ExperimentRunnerTest, AWorkerCannotRaiseTheWeight) {
+  ExpectNothingLeaves("CLOISTER_FAKE_SAMPLES", "100000", wire::FailureReason::kModelInvalid);
+}
+
+// Whatever the worker gives: each element within clip, the whole within clip_norm, both times the site's weight.
+TEST(ExperimentRunnerTest, AHugeUpdateLeavesClipped) {
+  for (const double clip_norm : {0.0, 0.5}) {
+    SCOPED_TRACE(clip_norm);
+    TestFederation federation(fmt::format(R"yaml(
+experiment: test
+task: chest_pneumonia
+model: {{architecture: resnet18, init: he_normal, seed: 7}}
+algorithm: {{name: fedavg, rounds: 2, optimizer: {{name: sgd, lr: 0.1}}, seed: 5}}
+sites: {{minimum: 3, maximum: 8, invitation: 1s, deadline: 1m}}
+privacy: {{clip: 1.0, clip_norm: {}, weight_cap: 1000}}
+gates:
+  - {{metric: auc, at_least: 0.6, per_site: true, statistic: estimate}}
+)yaml",
+                                          clip_norm));
+    ASSERT_TRUE(federation.Invite());
+    federation.sites[2]->Kill();
+    federation.sites[2]->worker_environment["CLOISTER_FAKE_DIVERGE"] = "huge";
+    federation.sites[2]->Start();
+    const wire::ModelRef model = federation.GlobalModel(0, federation.plan.model.initial_model);
+    const auto total =
+        federation.RunSum(wire::SumKind::kTrain, 1, 0, [&](size_t) { return std::vector<wire::ModelRef>{model}; });
+    ASSERT_FALSE(total.update.empty());
+    const double scale = update::QuantPlan::Choose(8, 1.0)->scale;
+    const double weights = update::SumOfOmega(plan::DecodeTrainCounters(total.counters)->weight);
+    const double rounding = 3 / scale;
+    double largest = 0;
+    double squares = 0;
+    for (const uint32_t residue : total.update) {
+      const double value = static_cast<int32_t>(residue) / scale;
+      largest = std::max(largest, std::abs(value));
+      squares += value * value;
+    }
+    EXPECT_LE(largest, weights * 1.0 + rounding);
+    if (clip_norm > 0) {
+      EXPECT_LE(std::sqrt(squares), weights * clip_norm + rounding * std::sqrt(total.update.size()));
+    } else {
+      EXPECT_GT(largest, 0.02) << "clipped, not left out";
+    }
+  }
 }
 
 void ShareBaselines(TestFederation& federation) {

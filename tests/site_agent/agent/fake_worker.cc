@@ -2,11 +2,13 @@
 // Stands in for cloister-worker in the agent's tests: keeps its contract without LibTorch or pixels. A "film" is a text
 // file; one that says BAD is rejected, and CRASH, MEMORY and HANG take it down. Training moves every weight by an
 // amount that follows from the job, so that a sum can be checked; scores follow from the labels, and with
-// CLOISTER_FAKE_MISS every second positive is missed; the model named by CLOISTER_FAKE_UNUSABLE gets no scores. Each
-// run adds a line to CLOISTER_FAKE_LOG.
+// CLOISTER_FAKE_MISS every second positive is missed; the model named by CLOISTER_FAKE_UNUSABLE gets no scores;
+// CLOISTER_FAKE_DIVERGE (nan, inf, huge) spoils what was trained, and CLOISTER_FAKE_SAMPLES lies about how many cases
+// there were. Each run adds a line to CLOISTER_FAKE_LOG.
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -82,8 +84,12 @@ bool WriteMoved(const cloister::update::MappedModel& model, float step, const st
     for (float& value : piece) {
       value += step;
     }
-    if (at == 0 && getenv("CLOISTER_FAKE_DIVERGE") != nullptr) {
-      piece[0] = std::numeric_limits<float>::quiet_NaN();
+    using Limits = std::numeric_limits<float>;
+    const char* how = getenv("CLOISTER_FAKE_DIVERGE");
+    if (how != nullptr && how == std::string("huge")) {
+      std::fill(piece.begin(), piece.end(), Limits::max());
+    } else if (how != nullptr && at == 0) {
+      piece[0] = how == std::string("inf") ? -Limits::infinity() : Limits::quiet_NaN();
     }
     file.write(reinterpret_cast<const char*>(piece.data()), static_cast<std::streamsize>(4 * piece.size()));
   }
@@ -105,10 +111,14 @@ int Train(const Json& job) {
       "{\"progress\": {\"phase\": \"train\", \"epoch\": 1, \"epochs\": 1, \"batch\": 1, \"batches\": 1, "
       "\"loss\": 0.5, \"images_per_second\": 100, \"eta_seconds\": 0}}");
   const float step = static_cast<float>(0.01 * positives / static_cast<double>(n) + 0.001 * job["epochs"].get<int>());
+  const char* claimed = getenv("CLOISTER_FAKE_SAMPLES");
   if (!WriteMoved(*model, step, "model.safetensors")) {
     return Fail("UNAVAILABLE", "input_output", "cannot write");
   }
-  return Finish({{"model", "model.safetensors"}, {"samples", n}, {"batches", (n + 15) / 16}, {"loss_sum", 0.5 * n}});
+  return Finish({{"model", "model.safetensors"},
+                 {"samples", claimed != nullptr ? std::stoul(claimed) : n},
+                 {"batches", (n + 15) / 16},
+                 {"loss_sum", 0.5 * n}});
 }
 
 int Validate(const Json& job) {

@@ -7,6 +7,7 @@
 #include "eval/federated/site_summary.h"
 #include "protocols/base/file.h"
 #include "protocols/crypto/hash.h"
+#include "protocols/plan/guards.h"
 #include "protocols/plan/next_model.h"
 #include "protocols/plan/sum_result.h"
 #include "protocols/secagg/ring.h"
@@ -237,7 +238,19 @@ wire::ModelRef TestFederation::PublishModel(const Total& total, uint32_t round, 
   const std::filesystem::path parent_path = folder.path() / "parent";
   EXPECT_TRUE(WriteFileAtomically(parent_path, published.at(parent)).ok());
   const auto global = update::MappedModel::Open(parent_path);
-  EXPECT_TRUE(plan::WriteNextModel(path, plan, *global, {32, bytes_of(total.update)}, total.counters).ok());
+  const secagg::RingView update{32, bytes_of(total.update)};
+  std::optional<update::MappedModel> before;
+  if (const auto wanted = plan::ModelBefore(plan, *global).value(); wanted.has_value()) {
+    const std::filesystem::path before_path = folder.path() / "before";
+    EXPECT_TRUE(WriteFileAtomically(before_path, published.at(*wanted)).ok());
+    before = update::MappedModel::Open(before_path).value();
+  }
+  const auto verdict =
+      plan::JudgeAggregate(plan, *global, before.has_value() ? &*before : nullptr, update, total.counters);
+  EXPECT_TRUE(verdict.ok()) << verdict.status();
+  const auto lineage = plan::NextLineage(plan, *global, parent, *verdict);
+  EXPECT_TRUE(lineage.ok()) << lineage.status();
+  EXPECT_TRUE(plan::WriteNextModel(path, plan, *global, update, total.counters, *lineage).ok());
   wire::ModelRef model = GlobalModel(static_cast<int>(round), publish());
   model.made_by = origin;
   return model;

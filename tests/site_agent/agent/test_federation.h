@@ -39,7 +39,7 @@ class TestFederation {
   Total RunSum(wire::SumKind kind, uint32_t round, uint32_t attempt,
                const std::function<std::vector<wire::ModelRef>(size_t)>& models_of, const Between& between = nullptr);
 
-  // Publishes the totals of training round `round` and the model that follows from them.
+  // Publishes the totals of training round `round` and the model that follows from them, whatever the guards say.
   wire::ModelRef PublishModel(const Total& total, uint32_t round, const Digest& parent);
 
   wire::ReleaseOffer Release(const std::vector<std::pair<std::string, Digest>>& members, double operating_point,
