@@ -131,15 +131,16 @@ CLOISTER_NAMED_ENUM(ExperimentPhase, kExperimentPhases)
 #undef CLOISTER_NAMED_ENUM
 
 std::string_view NameOf(const SiteMessage& message) {
-  constexpr std::array<std::string_view, 6> kNames = {"experiment_answer", "baseline_ready", "sum_message",
-                                                      "site_summary",      "release_answer", "site_failure"};
+  constexpr std::array<std::string_view, 7> kNames = {"experiment_answer", "baseline_ready", "sum_message",
+                                                      "site_summary",      "release_answer", "site_failure",
+                                                      "graph_reveal"};
   static_assert(std::variant_size_v<SiteMessage> == kNames.size());
   return kNames[message.index()];
 }
 
 std::string_view NameOf(const WorkItem& item) {
-  constexpr std::array<std::string_view, 5> kNames = {"experiment_offer", "baseline_task", "sum_step", "release_offer",
-                                                      "experiment_closed"};
+  constexpr std::array<std::string_view, 6> kNames = {"experiment_offer", "baseline_task",     "sum_step",
+                                                      "release_offer",    "experiment_closed", "graph_seed_task"};
   static_assert(std::variant_size_v<WorkItem> == kNames.size());
   return kNames[item.index()];
 }
