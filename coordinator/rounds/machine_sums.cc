@@ -244,7 +244,7 @@ ExperimentMachine::Result ExperimentMachine::TakeBack(const Sum& sum, Step step)
   const SumKey key = sum.key;
   const SumKey lost = *unconfirmed_;
   const std::string why =
-      fmt::format("{}: its totals do not have the sites' tags, say {}", NameOf(lost), Sentence(sum.mismatched));
+      fmt::format("{}: its totals do not have the sites' tags, say {}", NameOf(lost), ListOf(sum.mismatched));
   step.notes.push_back(why + "; a site or the coordinator lied; the round is taken back and the model before it stays");
   taken_back_.push_back(lost);
   unconfirmed_.reset();
@@ -252,6 +252,9 @@ ExperimentMachine::Result ExperimentMachine::TakeBack(const Sum& sum, Step step)
   skipped_ = skipped_before_;
   if (const std::string end = TooManySkipped(why, key.kind != plan::SumKind::kTrain); !end.empty()) {
     return Fail(end, std::move(step));
+  }
+  if (key.attempt + 1 >= plan::kMaxAttempts) {
+    return Fail(fmt::format("{}; {} was tried {} times", why, NameOf(key), plan::kMaxAttempts), std::move(step));
   }
   StartSum(key.kind, key.round, key.attempt + 1, step);
   return step;
@@ -263,7 +266,7 @@ void ExperimentMachine::ExcludeAccused(const Sum& sum, Step& step) {
       continue;
     }
     sites_[dealer].excluded =
-        fmt::format("{}: the shares that it dealt do not open, say {}", NameOf(sum.key), Sentence(accusers));
+        fmt::format("{}: the shares that it dealt do not open, say {}", NameOf(sum.key), ListOf(accusers));
     sites_[dealer].failure = wire::FailureReason::kProtocolViolation;
     step.notes.push_back(fmt::format("{} is excluded: {}", dealer.value(), sites_[dealer].excluded));
   }

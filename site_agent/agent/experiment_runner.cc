@@ -202,8 +202,13 @@ void ExperimentRunner::Handle(const wire::GraphSeedTask& task, const transport::
     }
     return;
   }
+  const absl::Status& why = reveal.status();
+  if (!NotWanted(why) && !absl::IsInvalidArgument(why) && !absl::IsUnauthenticated(why)) {
+    Log()->warn("{}: the graph seed has to wait: {}", job_.value(), TextOf(why));
+    return;  // trouble of this site, so no verdict yet: what is left is the deadline
+  }
   failed_.insert("graph seed");
-  site_->Tell(job_.value(), "does not reveal its part of the graph seed: " + TextOf(reveal.status()));
+  site_->Tell(job_.value(), "does not reveal its part of the graph seed: " + TextOf(why));
   wire::SiteFailure failure;
   failure.job = job_;
   failure.reason = wire::FailureReason::kProtocolViolation;

@@ -186,9 +186,10 @@ absl::Status Transfer(const std::filesystem::path& folder) {
   CLOISTER_RETURN_IF_ERROR(WriteFileAtomically(path, "a blob with an end\n"));
   std::filesystem::resize_file(path, kBlobBytes);
   crypto::Sha256Stream hash;
+  Bytes piece;
   CLOISTER_ASSIGN_OR_RETURN(const auto source, transport::OpenFileSource(path));
   for (uint64_t at = 0; at < kBlobBytes; at += kBlock) {
-    CLOISTER_ASSIGN_OR_RETURN(const Bytes piece, source->Read(at, std::min(kBlock, kBlobBytes - at)));
+    CLOISTER_RETURN_IF_ERROR(source->Read(at, std::min(kBlock, kBlobBytes - at), &piece));
     hash.Update(piece);
   }
   const Digest digest = hash.Finish();

@@ -92,8 +92,6 @@ class SimSite {
   secagg::Facts facts_;
   secagg::GraphCommits commits_;  // of the graph seed, if one is drawn
   std::optional<Digest> graph_seed_;
-  std::string sum_name_;      // of the sum that `heard_` is about
-  std::vector<Bytes> heard_;  // what the coordinator said in it
   std::map<uint32_t, secagg::SumCheck> checks_;  // of finished training rounds
   std::set<Digest> checked_;                     // models and refused totals
   std::string sum_name_;                         // of the sum that `heard_` is about

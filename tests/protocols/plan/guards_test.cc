@@ -12,6 +12,7 @@
 #include "protocols/plan/next_model.h"
 #include "protocols/plan/quantization.h"
 #include "protocols/plan/sums.h"
+#include "protocols/update/weight.h"
 #include "tests/support/temp_dir.h"
 
 namespace cloister::plan {

@@ -12,6 +12,7 @@
 #include "protocols/base/file.h"
 #include "protocols/crypto/hash.h"
 #include "protocols/plan/site_privacy.h"
+#include "protocols/secagg/graph_seed.h"
 #include "protocols/secagg/messages.h"
 #include "protocols/update/quantizer.h"
 #include "protocols/wire/message_bytes.h"
@@ -532,12 +533,14 @@ TEST(ExperimentRunnerTest, TakesPartInNoSumThatThePlanDoesNotHave) {
   ASSERT_TRUE(federation.Invite());
   SiteHarness& site = *federation.sites[0];
   const wire::ModelRef global = federation.GlobalModel(0, federation.plan.model.initial_model);
-  const auto refuses = [&](wire::SumKind kind, uint32_t round, const std::vector<wire::ModelRef>& models) {
+  const auto refuses = [&](wire::SumKind kind, uint32_t round, const std::vector<wire::ModelRef>& models,
+                           uint32_t attempt = 0) {
     const size_t said = site.link.sent.size();
     wire::SumStep step;
     step.job = federation.job;
     step.kind = kind;
     step.round = round;
+    step.attempt = attempt;
     step.phase = wire::SumPhase::kAdvertise;
     step.models = models;
     site.Step(federation.job, {step});
@@ -555,9 +558,65 @@ TEST(ExperimentRunnerTest, TakesPartInNoSumThatThePlanDoesNotHave) {
     refuses(wire::SumKind::kCalibrate, round, {global});
   }
   refuses(wire::SumKind::kTrain, 2, {global, global});
-  refuses(wire::SumKind::kCalibrate, 1, {global});  // the validation's tuning histogram again
+  refuses(wire::SumKind::kTrain, 1, {global}, plan::kMaxAttempts);  // one more draw of a graph
+  refuses(wire::SumKind::kCalibrate, 1, {global});                  // the validation's tuning histogram again
   EXPECT_EQ(site.Runs("train"), 0);
   EXPECT_EQ(site.Runs("validate"), 0);
+}
+
+// What other sites of a large federation would say, beside those that run.
+std::vector<wire::SignedDocument> WithOtherAcceptances(TestFederation& federation, int last) {
+  std::vector<wire::SignedDocument> acceptances = federation.BaselineItem().acceptances;
+  for (int i = static_cast<int>(acceptances.size()) + 1; i <= last; ++i) {
+    const crypto::Signer& signer = federation.pki.site(i);
+    const plan::Acceptance acceptance{federation.plan_digest, SiteId::Parse(signer.id()).value(), Bytes(32, 'k'),
+                                      crypto::Sha256(signer.id())};
+    wire::SignedDocument document;
+    document.document = plan::AcceptanceDocument(acceptance);
+    document.signature = signer.Sign(plan::kAcceptanceDomain, document.document);
+    document.certificate = signer.certificate().der();
+    acceptances.push_back(std::move(document));
+  }
+  return acceptances;
+}
+
+TEST(ExperimentRunnerTest, RevealsItsPartOfTheGraphSeedOnceAndForOneList) {
+  TestFederation federation;
+  federation.plan.sites.maximum = 70;
+  federation.plan_document = plan::PlanDocument(federation.plan);
+  federation.plan_digest = crypto::Sha256(federation.plan_document);
+  ASSERT_TRUE(federation.Invite());
+  SiteHarness& site = *federation.sites[0];
+  const plan::Acceptance accepted =
+      plan::ParseAcceptance(site.Last<wire::ExperimentAnswer>()->acceptance->document).value();
+  const wire::GraphSeedTask task{federation.job, WithOtherAcceptances(federation, 65)};
+  site.Step(federation.job, {task});
+  ASSERT_NE(site.Last<wire::GraphReveal>(), nullptr);
+  const Digest reveal = site.Last<wire::GraphReveal>()->reveal;
+  EXPECT_EQ(secagg::GraphCommitment(federation.job, accepted.site, reveal.view()), accepted.graph_commitment);
+  site.Kill();
+  site.Start();
+  site.Step(federation.job, {task});
+  EXPECT_EQ(site.Last<wire::GraphReveal>()->reveal, reveal);
+
+  // No sum before the seed is drawn, and none when a reveal is missing.
+  wire::SumStep step;
+  step.job = federation.job;
+  step.round = 1;
+  step.models = {federation.GlobalModel(0, federation.plan.model.initial_model)};
+  step.message = secagg::EncodeGraphReveals({{accepted.site, Bytes(reveal.view())}});
+  site.Step(federation.job, {step});
+  ASSERT_NE(site.Last<wire::SiteFailure>(), nullptr);
+  EXPECT_EQ(site.Last<wire::SiteFailure>()->reason, wire::FailureReason::kProtocolViolation);
+  EXPECT_EQ(site.Last<wire::SumMessage>(), nullptr);
+
+  site.Kill();
+  site.Start();
+  site.link.sent.clear();
+  site.Step(federation.job, {wire::GraphSeedTask{federation.job, WithOtherAcceptances(federation, 66)}});
+  ASSERT_NE(site.Last<wire::SiteFailure>(), nullptr);
+  EXPECT_FALSE(site.Last<wire::SiteFailure>()->kind.has_value());
+  EXPECT_EQ(site.Last<wire::GraphReveal>(), nullptr) << "a second list of participants";
 }
 
 TEST(ExperimentRunnerTest, AWorkerThatFailsIsReportedWithItsReason) {
