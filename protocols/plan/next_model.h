@@ -13,9 +13,10 @@
 
 namespace cloister::plan {
 
-// Writes the safetensors file to `path`. `update` and `counters`: the totals of the vectors of SumKind::kTrain.
-// DATA_LOSS: they do not fit the model, or a value of the new model is not finite; INVALID_ARGUMENT: counters that
-// cannot be, or sums outside their ring; RESOURCE_EXHAUSTED: the disk is full.
+// Writes the safetensors file to `path`. Running variances ("*.running_var") stay at least zero. `update` and
+// `counters`: the totals of the vectors of SumKind::kTrain. DATA_LOSS: they do not fit the model, or a value of the new
+// model is not finite; INVALID_ARGUMENT: counters that cannot be, or sums outside their ring; RESOURCE_EXHAUSTED: the
+// disk is full.
 absl::Status WriteNextModel(const std::filesystem::path& path, const Experiment& experiment,
                             const update::MappedModel& global, const secagg::RingView& update,
                             absl::Span<const uint64_t> counters);
