@@ -19,6 +19,16 @@ namespace {
 
 constexpr size_t kChunk = size_t{1} << 16;  // parameters; what is written and hashed stays in the cache
 
+// A variance that rounding, noise or a site brought below zero would make every prediction a NaN.
+void KeepVariances(const update::Layout& layout, uint64_t first, absl::Span<float> values) {
+  for (const update::Tensor& tensor : layout.tensors()) {
+    if (!update::FitsPattern(tensor.name, "*.running_var")) continue;
+    const uint64_t begin = std::max(tensor.offset, first);
+    const uint64_t end = std::min<uint64_t>(tensor.offset + tensor.elements, first + values.size());
+    for (uint64_t i = begin; i < end; ++i) values[i - first] = std::max(values[i - first], 0.0F);
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<Digest> WriteNextModel(const std::filesystem::path& path, const Experiment& experiment,
@@ -48,6 +58,7 @@ absl::StatusOr<Digest> WriteNextModel(const std::filesystem::path& path, const E
     update.ReadSigned(at, absl::MakeSpan(sum));
     CLOISTER_RETURN_IF_ERROR(update::DequantizeMean(quantizer, at, sum, sum_of_omega, absl::MakeSpan(chunk)));
     CLOISTER_RETURN_IF_ERROR(rule(global.values().subspan(at, chunk.size()), absl::MakeSpan(chunk)));
+    KeepVariances(global.layout(), at, absl::MakeSpan(chunk));
     write({reinterpret_cast<const char*>(chunk.data()), 4 * chunk.size()});
   }
   file.close();

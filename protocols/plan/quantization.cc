@@ -19,11 +19,25 @@ absl::Status CheckStep(const Privacy& privacy, const update::QuantPlan& plan) {
                   plan.clip == privacy.clip ? fmt::format(" of at most {:g}", kCoarsestStep) : ""));
 }
 
+// Noise does not stop at zero.
+absl::Status CheckNoVariances(const update::Layout& layout) {
+  for (const update::Tensor& tensor : layout.tensors()) {
+    if (update::FitsPattern(tensor.name, "*.running_var")) {
+      return absl::FailedPreconditionError(
+          fmt::format("differential privacy: noise would make variances such as \"{}\" useless; write an architecture "
+                      "with group normalisation (_gn)",
+                      tensor.name));
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<update::QuantMap> QuantizerOf(const Experiment& experiment, const update::Layout& layout) {
   if (HasSiteUnit(experiment)) {
     // Its noise, not its steps, says how much of an update gets through.
+    CLOISTER_RETURN_IF_ERROR(CheckNoVariances(layout));
     CLOISTER_ASSIGN_OR_RETURN(const SiteNoise noise, SiteNoiseOf(experiment));
     return update::QuantMap(noise.quantizer);
   }

@@ -16,8 +16,8 @@ inline constexpr double kCoarsestStep = 1.0 / 64;
 
 // For each tensor its bound and the largest scale with which sites.maximum updates fit the ring; with differential
 // privacy of sites, one bound and scale with room for the noise (site_privacy.h). FAILED_PRECONDITION:
-// they do not fit, a step would be too coarse to be of use, or one of privacy.tensor_clips fits no tensor; the message
-// has the numbers. Other codes as update::QuantMap::Create.
+// they do not fit, a step would be too coarse to be of use, one of privacy.tensor_clips fits no tensor, or noise would
+// fall on running variances; the message has the numbers. Other codes as update::QuantMap::Create.
 absl::StatusOr<update::QuantMap> QuantizerOf(const Experiment& experiment, const update::Layout& layout);
 
 // Can updates of this experiment be summed as it says? What is asked before a plan is signed, and by the coordinator

@@ -46,7 +46,8 @@ class MaskStreams {
   };
   template <typename T>
   void ApplyWhole(uint64_t offset, absl::Span<T> values);
-  void ApplyPacked(uint64_t offset, absl::Span<uint32_t> values);
+  void Apply16(uint64_t offset, absl::Span<uint32_t> values);
+  void Apply24(uint64_t offset, absl::Span<uint32_t> values);
 
   std::vector<Signed> streams_;
   int ring_bits_ = 32;

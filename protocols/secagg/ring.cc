@@ -28,13 +28,12 @@ void Copy(void* to, const void* from, size_t size) {
   if (size > 0) std::memcpy(to, from, size * sizeof(T));
 }
 
-enum class Use { kStore, kAdd, kSubtract };
+enum class Use { kStore, kAdd };
 
 template <Use kUse, typename T>
 [[gnu::always_inline]] inline void Take(T& value, T element) {
   if constexpr (kUse == Use::kStore) value = element;
   if constexpr (kUse == Use::kAdd) value += element;
-  if constexpr (kUse == Use::kSubtract) value -= element;
 }
 
 // Elements as wide as `Element`.
@@ -84,10 +83,6 @@ void StoreNarrow(const char* packed, int ring_bits, uint32_t* values, size_t siz
 CLOISTER_CLONES
 void AddNarrow(const char* packed, int ring_bits, uint32_t* values, size_t size) {
   TakeNarrow<Use::kAdd>(packed, ring_bits, values, size);
-}
-CLOISTER_CLONES
-void SubtractNarrow(const char* packed, int ring_bits, uint32_t* values, size_t size) {
-  TakeNarrow<Use::kSubtract>(packed, ring_bits, values, size);
 }
 
 CLOISTER_CLONES
@@ -144,10 +139,6 @@ void AddPacked(const char* packed, int ring_bits, absl::Span<uint32_t> values) {
 
 void AddPacked(const char* packed, int, absl::Span<uint64_t> values) {
   TakeAll<Use::kAdd, uint64_t>(packed, values.data(), values.size());
-}
-
-void SubtractPacked(const char* packed, int ring_bits, absl::Span<uint32_t> values) {
-  SubtractNarrow(packed, ring_bits, values.data(), values.size());
 }
 
 void Reduce(int ring_bits, absl::Span<uint32_t> values) {

@@ -35,11 +35,10 @@ void Pack(absl::Span<const uint64_t> values, int ring_bits, char* packed);
 void Unpack(const char* packed, int ring_bits, absl::Span<uint32_t> values);
 void Unpack(const char* packed, int ring_bits, absl::Span<uint64_t> values);
 
-// values[i] gains or loses packed element i, modulo 2^32 or 2^64: whoever adds up elements of a smaller ring reduces
-// them at the end.
+// values[i] gains packed element i, modulo 2^32 or 2^64: whoever adds up elements of a smaller ring reduces them at the
+// end.
 void AddPacked(const char* packed, int ring_bits, absl::Span<uint32_t> values);
 void AddPacked(const char* packed, int ring_bits, absl::Span<uint64_t> values);
-void SubtractPacked(const char* packed, int ring_bits, absl::Span<uint32_t> values);
 // values[i] mod 2^ring_bits.
 void Reduce(int ring_bits, absl::Span<uint32_t> values);
 

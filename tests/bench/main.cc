@@ -5,6 +5,7 @@
 
 #include "tests/bench/federation_bench.h"
 #include "tests/bench/large_bench.h"
+#include "tests/bench/quantization_bench.h"
 #include "tests/bench/round_bench.h"
 #include "tests/bench/secagg_bench.h"
 
@@ -61,6 +62,31 @@ int main(int argc, char** argv) {
   larges->add_option("--parameters", large_parameters, "Of the model")
       ->check(CLI::Range(1.0, 1.7e10))
       ->capture_default_str();
+#ifdef CLOISTER_BENCH_TRAINS
+  cloister::bench::QuantizationOptions quantization;
+  CLI::App* training = app.add_subcommand(
+      "quantization", "Federated training with updates averaged as floats and as integers: models and AUC by round");
+  training->add_option("--chest-xray", quantization.chest_xray, "Folder with labels.csv and images/; else phantoms")
+      ->check(CLI::ExistingDirectory);
+  training->add_option("--out", quantization.out, "Folder for the CSV and the SVG file")
+      ->check(CLI::ExistingDirectory)
+      ->capture_default_str();
+  training->add_option("--rounds", quantization.rounds, "Of federated training")
+      ->check(CLI::Range(1, 200))
+      ->capture_default_str();
+  training->add_option("--epochs", quantization.epochs, "Of a round, at each site")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
+  training->add_option("--side", quantization.side, "Of an image, in pixels")
+      ->check(CLI::Range(32, 512))
+      ->capture_default_str();
+  training->add_option("--images", quantization.images, "For training, of each site")
+      ->check(CLI::Range(8, 10'000))
+      ->capture_default_str();
+  training->add_option("--threads", quantization.threads, "Of the training")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+#endif
   CLI11_PARSE(app, argc, argv);
   if (larges->parsed()) {
     large.parameters = static_cast<uint64_t>(large_parameters);
@@ -70,6 +96,11 @@ int main(int argc, char** argv) {
     federation.parameters = static_cast<uint64_t>(federation_parameters);
     return cloister::bench::RunFederation(federation);
   }
+#ifdef CLOISTER_BENCH_TRAINS
+  if (training->parsed()) {
+    return cloister::bench::RunQuantization(quantization);
+  }
+#endif
   if (rounds->parsed()) {
     round.parameters = static_cast<uint64_t>(round_parameters);
     return cloister::bench::RunRounds(round);

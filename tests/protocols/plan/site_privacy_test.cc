@@ -68,6 +68,18 @@ TEST(SiteNoiseTest, TheGridIsTheFinestWithRoomForEverySitesNoise) {
   EXPECT_EQ(map.segments()[0].plan.slack, noise.quantizer.slack);
 }
 
+TEST(SiteNoiseTest, RunningVariancesAreNoPlaceForNoise) {
+  const update::Layout layout = update::Layout::Create({{"bn.running_var", {4}}, {"fc.weight", {4}}}).value();
+  Experiment experiment = GoldPlan();
+  experiment.model.parameters = 8;
+  const absl::Status refused = CheckUpdates(experiment, layout);
+  EXPECT_EQ(refused.code(), kPrecondition);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("\"bn.running_var\""));
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("_gn"));
+  experiment.privacy.differential_privacy.reset();
+  EXPECT_TRUE(CheckUpdates(experiment, layout).ok());
+}
+
 TEST(SiteNoiseTest, ARingWithoutRoomForNoiseIsRefusedWithTheNumbers) {
   Experiment experiment = GoldPlan();
   experiment.privacy.ring_bits = 16;

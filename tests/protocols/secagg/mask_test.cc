@@ -53,9 +53,9 @@ TEST(MaskStreamsTest, ElementJIsItsOwnPlaceInTheKeystream) {
 
 // The definition, byte by byte: element j of a ring of w bits is bytes [j w/8, (j+1) w/8) of the keystream.
 TEST(MaskStreamsTest, NarrowElementsAreThoseOfThePackedKeystream) {
-  std::vector<MaskKey> keys;
-  for (int i = 0; i < 3; ++i) keys.push_back(Key(i != 1));
-  for (const int bits : {16, 24}) {
+  for (const auto& [bits, streams] : std::vector<std::pair<int, int>>{{16, 3}, {24, 3}, {16, 300}, {24, 300}}) {
+    std::vector<MaskKey> keys;  // all added up to 257, then the others taken away
+    for (int i = 0; i < streams; ++i) keys.push_back(Key(i < 257 && i != 1));
     const auto width = static_cast<uint64_t>(bits / 8);
     const uint32_t mask = (uint32_t{1} << bits) - 1;
     for (const uint64_t offset : {uint64_t{0}, uint64_t{5}, uint64_t{4095}, (uint64_t{1} << 32) / width + 1,
@@ -71,9 +71,9 @@ TEST(MaskStreamsTest, NarrowElementsAreThoseOfThePackedKeystream) {
         }
       }
       std::vector<uint32_t> values(kCount, 7);
-      MaskStreams streams = MaskStreams::Create(keys, bits);
-      streams.Apply(offset + 4000, absl::MakeSpan(values).subspan(4000));
-      streams.Apply(offset, absl::MakeSpan(values).subspan(0, 4000));
+      MaskStreams masks = MaskStreams::Create(keys, bits);
+      masks.Apply(offset + 4000, absl::MakeSpan(values).subspan(4000));
+      masks.Apply(offset, absl::MakeSpan(values).subspan(0, 4000));
       ASSERT_EQ(values, wanted) << bits << " " << offset;
     }
   }
