@@ -32,7 +32,7 @@ constexpr std::array<Row<ModelKind>, 2> kModelKinds = {{
     {ModelKind::kBaseline, "BASELINE"},
 }};
 
-constexpr std::array<Row<RefusalReason>, 11> kRefusals = {{
+constexpr std::array<Row<RefusalReason>, 12> kRefusals = {{
     {RefusalReason::kNotApproved, "NOT_APPROVED"},
     {RefusalReason::kTaskNotAllowed, "TASK_NOT_ALLOWED"},
     {RefusalReason::kCohortTooSmall, "COHORT_TOO_SMALL"},
@@ -43,8 +43,8 @@ constexpr std::array<Row<RefusalReason>, 11> kRefusals = {{
     {RefusalReason::kPlanInvalid, "PLAN_INVALID"},
     {RefusalReason::kUnsupportedModel, "UNSUPPORTED_MODEL"},
     {RefusalReason::kNoCohort, "NO_COHORT"},
-    {RefusalReason::kDifferentialPrivacy, "DIFFERENTIAL_PRIVACY"},
     {RefusalReason::kDeclined, "DECLINED"},
+    {RefusalReason::kDifferentialPrivacy, "DIFFERENTIAL_PRIVACY"},
 }};
 
 constexpr std::array<Row<FailureReason>, 9> kFailures = {{
