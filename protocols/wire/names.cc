@@ -43,8 +43,8 @@ constexpr std::array<Row<RefusalReason>, 12> kRefusals = {{
     {RefusalReason::kPlanInvalid, "PLAN_INVALID"},
     {RefusalReason::kUnsupportedModel, "UNSUPPORTED_MODEL"},
     {RefusalReason::kNoCohort, "NO_COHORT"},
-    {RefusalReason::kDifferentialPrivacy, "DIFFERENTIAL_PRIVACY"},
     {RefusalReason::kDeclined, "DECLINED"},
+    {RefusalReason::kDifferentialPrivacy, "DIFFERENTIAL_PRIVACY"},
 }};
 
 constexpr std::array<Row<FailureReason>, 11> kFailures = {{
