@@ -118,6 +118,14 @@ absl::Status RemoteSite::Work(const wire::WorkItem& item, transport::BlobClient&
     job = step->job;
     for (const wire::ModelRef& model : step->models) {
       CLOISTER_RETURN_IF_ERROR(blobs.Download(model.blob, 1 << 20, &store_, stop_));
+      std::vector<wire::SumOrigin> origins = model.refused;
+      if (model.made_by.has_value()) {
+        origins.push_back(*model.made_by);
+      }
+      for (const wire::SumOrigin& origin : origins) {  // to check it
+        CLOISTER_RETURN_IF_ERROR(blobs.Download(origin.parent, 1 << 20, &store_, stop_));
+        CLOISTER_RETURN_IF_ERROR(blobs.Download(origin.result, 1 << 20, &store_, stop_));
+      }
     }
   }
   CLOISTER_ASSIGN_OR_RETURN(const std::vector<wire::SiteMessage> messages, site_.Work(item, store_));
