@@ -5,7 +5,6 @@
 #include <cmath>
 #include <unordered_map>
 
-#include "eval/metrics/auc.h"
 #include "eval/stats/normal.h"
 
 namespace cloister::eval {
@@ -19,21 +18,33 @@ struct Placements {
 };
 
 Placements Place(CaseSpan cases, absl::Span<const double> scores, uint64_t positives, uint64_t negatives) {
-  std::vector<double> of_class[2];
+  std::vector<std::pair<double, uint32_t>> sorted;
+  sorted.reserve(cases.size());
   for (size_t i = 0; i < cases.size(); ++i) {
-    of_class[cases[i].label ? 1 : 0].push_back(scores[i]);
+    sorted.emplace_back(scores[i], static_cast<uint32_t>(i));
   }
-  const std::vector<double> rank = Midranks(scores);
-  const std::vector<double> rank_in_class[2] = {Midranks(of_class[0]), Midranks(of_class[1])};
+  std::sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   Placements placements;
-  placements.of_case.reserve(cases.size());
-  size_t next[2] = {0, 0};
+  placements.of_case.resize(cases.size());
+  uint64_t below[2] = {0, 0};  // cases of either class with a lower score
+  for (size_t begin = 0; begin < sorted.size();) {
+    uint64_t here[2] = {0, 0};
+    size_t end = begin;
+    for (; end < sorted.size() && sorted[end].first == sorted[begin].first; ++end) {
+      ++here[cases[sorted[end].second].label ? 1 : 0];
+    }
+    const double beaten[2] = {static_cast<double>(below[0]) + 0.5 * static_cast<double>(here[0]),
+                              static_cast<double>(below[1]) + 0.5 * static_cast<double>(here[1])};
+    for (; begin < end; ++begin) {
+      const uint32_t i = sorted[begin].second;
+      placements.of_case[i] =
+          cases[i].label ? beaten[0] / static_cast<double>(negatives) : 1 - beaten[1] / static_cast<double>(positives);
+    }
+    below[0] += here[0];
+    below[1] += here[1];
+  }
   for (size_t i = 0; i < cases.size(); ++i) {
-    const int label = cases[i].label ? 1 : 0;
-    const double others_below = rank[i] - rank_in_class[label][next[label]++];
-    placements.of_case.push_back(label == 1 ? others_below / static_cast<double>(negatives)
-                                            : 1 - others_below / static_cast<double>(positives));
-    placements.auc += label == 1 ? placements.of_case.back() : 0;
+    placements.auc += cases[i].label ? placements.of_case[i] : 0;
   }
   placements.auc /= static_cast<double>(positives);
   return placements;
@@ -45,18 +56,44 @@ struct Cluster {
   double sum[2] = {0, 0};
 };
 
-// Obuchowski's variance of the mean placement `mean`.
-Estimable<double> ClusteredVariance(CaseSpan cases, const std::vector<double>& placements, double mean) {
-  std::unordered_map<uint32_t, size_t> index;
-  std::vector<Cluster> clusters;  // in order of first appearance, so that sums do not depend on hashing
-  for (size_t i = 0; i < cases.size(); ++i) {
-    const auto [place, is_new] = index.emplace(cases[i].patient, clusters.size());
-    if (is_new) {
+// The cluster of each case, numbered in order of first appearance; `clusters` gets as many.
+std::vector<uint32_t> ClustersOf(CaseSpan cases, std::vector<Cluster>& clusters) {
+  uint32_t highest = 0;
+  for (const Case& one : cases) {
+    highest = std::max(highest, one.patient);
+  }
+  constexpr uint32_t kNone = 0xffffffff;
+  std::vector<uint32_t> cluster_of;
+  cluster_of.reserve(cases.size());
+  auto assign = [&](uint32_t& place) {
+    if (place == kNone) {
+      place = static_cast<uint32_t>(clusters.size());
       clusters.emplace_back();
     }
+    cluster_of.push_back(place);
+  };
+  if (highest / 8 <= cases.size()) {  // a table by patient, where that is not much larger than the cases
+    std::vector<uint32_t> table(size_t{highest} + 1, kNone);
+    for (const Case& one : cases) {
+      assign(table[one.patient]);
+    }
+    return cluster_of;
+  }
+  std::unordered_map<uint32_t, uint32_t> map;
+  for (const Case& one : cases) {
+    assign(map.emplace(one.patient, kNone).first->second);
+  }
+  return cluster_of;
+}
+
+// Obuchowski's variance of the mean placement `mean`.
+Estimable<double> ClusteredVariance(CaseSpan cases, const std::vector<double>& placements, double mean) {
+  std::vector<Cluster> clusters;
+  const std::vector<uint32_t> cluster_of = ClustersOf(cases, clusters);
+  for (size_t i = 0; i < cases.size(); ++i) {
     const int label = cases[i].label ? 1 : 0;
-    clusters[place->second].cases[label] += 1;
-    clusters[place->second].sum[label] += placements[i];
+    clusters[cluster_of[i]].cases[label] += 1;
+    clusters[cluster_of[i]].sum[label] += placements[i];
   }
   double total[2] = {0, 0};
   double patients[2] = {0, 0};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "eval/stats/pool_metric.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <optional>
@@ -60,11 +61,11 @@ PooledMetric PoolMetric(std::string_view metric, CaseSpan cases, const std::vect
     return result;
   }
   result.pooled = PoolSites(effects, bootstrap.level);
-  if (result.logit && result.pooled.ok()) {
+  if (result.pooled.ok()) {
     RandomEffects back = *result.pooled;
     for (double* value :
          {&back.mean.value, &back.mean.lower, &back.mean.upper, &back.prediction_lower, &back.prediction_upper}) {
-      *value = Logistic(*value);
+      *value = result.logit ? Logistic(*value) : std::clamp(*value, 0.0, 1.0);
     }
     result.pooled = back;
   }

@@ -21,8 +21,8 @@ struct PooledMetric {
   Estimable<RandomEffects> pooled = Reason::kNotMeasured;
 };
 
-// `metric`: "auc" (DeLong's variances), "sensitivity" or "specificity" (logits; half a case is added to both cells of a
-// site where one is empty, as metafor's escalc does). Requires a site for each case.
+// `metric`: "auc" (DeLong's variances; ends clipped to [0, 1]), "sensitivity" or "specificity" (logits; half a case is
+// added to both cells of a site where one is empty, as metafor's escalc does). Requires a site for each case.
 PooledMetric PoolMetric(std::string_view metric, CaseSpan cases, const std::vector<std::string>& site_of_case,
                         double threshold, const BootstrapOptions& bootstrap);
 

@@ -155,7 +155,7 @@ void WholePass(State& state, const SitePass& pass) {
 
 }  // namespace
 
-void RunSecagg(const SecaggOptions& options) {
+int RunSecagg(const SecaggOptions& options) {
   constexpr uint64_t kMillion = 1'000'000;
   const uint64_t streams_100 = UnmaskStreams(100, 10, 100);
   const uint64_t streams_1000 = UnmaskStreams(1000, 100, 112);
@@ -212,6 +212,7 @@ void RunSecagg(const SecaggOptions& options) {
       "each measured alone. The others' numbers come from earlier runs of theirs on a machine of this kind; FCP is "
       "semi-malicious\n"
       "and has no signatures, none of them binds the model.\n");
+  return 0;
 }
 
 }  // namespace cloister::bench

@@ -10,6 +10,6 @@ struct SecaggOptions {
   uint64_t parameters = 100'000'000;  // of the whole site pass; 8 bytes of memory each
   int repetitions = 5;
 };
-void RunSecagg(const SecaggOptions& options);
+int RunSecagg(const SecaggOptions& options);
 
 }  // namespace cloister::bench
