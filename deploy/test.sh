@@ -24,7 +24,7 @@ export CTEST_OUTPUT_ON_FAILURE=1 CTEST_PARALLEL_LEVEL=$jobs
 # Rooms whose tests have passed under the sanitizers. The aim is everything that links no LibTorch: add a room here once it does.
 sanitized=(protocols_base_test protocols_crypto_test protocols_update_test protocols_privacy_test protocols_audit_test
   protocols_plan_test protocols_storage_test protocols_secagg_test protocols_wire_test eval_metrics_test eval_stats_test
-  eval_federated_test eval_report_test coordinator_registry_test coordinator_storage_test
+  eval_federated_test eval_report_test eval_cli_test coordinator_registry_test coordinator_storage_test
   coordinator_rounds_test site_agent_cohort_test site_agent_policy_test site_agent_storage_test)
 
 if [[ $quick == no ]]; then
