@@ -13,7 +13,8 @@ packages=(
   libdcmtk-dev dcmtk libopenjp2-7-dev libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev
   orthanc orthanc-dicomweb jq procps
 )
-test_packages=(libgtest-dev libgmock-dev libbenchmark-dev clang clang-format libclang-rt-dev dicom3tools)
+test_packages=(libgtest-dev libgmock-dev libbenchmark-dev clang clang-format libclang-rt-dev dicom3tools
+  python3-sklearn python3-scipy python3-statsmodels r-base-core r-cran-proc r-cran-epir r-cran-metafor)
 [[ ${1:-run} == test ]] && packages+=("${test_packages[@]}")
 
 missing=()

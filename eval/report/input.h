@@ -11,7 +11,10 @@
 #include "eval/federated/gates.h"
 #include "eval/federated/site_summary.h"
 #include "eval/metrics/case.h"
+#include "eval/stats/agreement.h"
 #include "eval/stats/bootstrap.h"
+#include "eval/stats/measure.h"
+#include "eval/stats/subgroups.h"
 
 namespace cloister::eval {
 
@@ -93,7 +96,17 @@ struct SignOff {
   std::string comment;
 };
 
+// Measures that belong together: of all cases, of one class.
+struct MeasureTable {
+  std::string key;
+  LocalText title;
+  std::vector<Measure> measures;
+};
+
 struct ReportInput {
+  // Predictions of any model about anyone's cases, not a release at a hospital: the page has no gates, no other
+  // hospitals and nothing to sign.
+  bool outside = false;
   std::string site_name;
   LocalText task_title;
   LocalText condition;  // as it stands in a sentence: "pneumonia", "肺炎"
@@ -112,6 +125,17 @@ struct ReportInput {
   std::optional<SignOff> sign_off;
   // Opens a case in the viewer: "https://pacs/viewer?accession={case}". Empty: no link. Only http and https.
   std::string viewer_link;
+  std::vector<SubgroupColumn> subgroups;  // each as long as the cases
+  std::vector<std::string> site_of_case;  // where each case is from; empty: all from one site
+  // A task without a two-by-two table: what was measured, instead of `cases`. Empty: a binary task.
+  std::string task = "binary";
+  std::vector<MeasureTable> measure_tables;
+  uint64_t measured_cases = 0;
+  uint64_t measured_patients = 0;
+  std::vector<std::string> categories;                      // of category_counts
+  CategoryCounts category_counts;                           // rows: reference, columns: called
+  std::vector<std::pair<std::string, double>> worst_cases;  // id and Dice; the page shows the lowest
+  LocalText compared_with;      // whose score local_only_score is; empty: the model trained here alone
   uint64_t minimum_n = 30;      // numbers about fewer patients are greyed
   size_t listed_cases = 200;    // of each list, most telling first; the JSON has all
   std::string language = "zh";  // shown first: zh | en

@@ -18,7 +18,7 @@ Cases Predictions(const ReportInput& input) {
   return cases;
 }
 
-ModelNumbers Measure(const Cases& cases, std::optional<double> threshold, const BootstrapOptions& bootstrap) {
+ModelNumbers MeasureModel(const Cases& cases, std::optional<double> threshold, const BootstrapOptions& bootstrap) {
   ModelNumbers numbers;
   numbers.threshold = threshold;
   for (const Metric& metric : AllMetrics()) {
@@ -64,7 +64,7 @@ void Compare(const ReportInput& input, const Cases& cases, ReportNumbers& number
     scores.push_back(*input.cases[i].local_only_score);
     local[i].score = scores.back();
   }
-  const ModelNumbers local_only = Measure(local, input.local_only_threshold, input.bootstrap);
+  const ModelNumbers local_only = MeasureModel(local, input.local_only_threshold, input.bootstrap);
   numbers.local_only_roc = local_only.roc;
   for (const char* name : {"sensitivity", "specificity", "auc"}) {
     const Metric& metric = *FindMetric(name);
@@ -120,7 +120,7 @@ ReportNumbers ComputeNumbers(const ReportInput& input) {
   std::copy_if(cases.begin(), cases.end(), std::back_inserter(positives), [](const Case& one) { return one.label; });
   numbers.positive_patients = CountPatients(positives);
   numbers.negative_patients = numbers.patients - numbers.positive_patients;
-  numbers.model = Measure(cases, input.threshold, input.bootstrap);
+  numbers.model = MeasureModel(cases, input.threshold, input.bootstrap);
   numbers.prevalence_given = input.prevalence.has_value();
   numbers.prevalence = input.prevalence.value_or(
       cases.empty() ? 0 : static_cast<double>(positives.size()) / static_cast<double>(cases.size()));
@@ -140,6 +140,13 @@ ReportNumbers ComputeNumbers(const ReportInput& input) {
                    [&](const ReportCase* a, const ReportCase* b) { return by_score(b, a); });
   numbers.sweep = Sweep(cases, input.threshold);
   numbers.calibration = EqualMassBins(cases);
+  numbers.recalibration = Recalibrate(cases, input.bootstrap.level);
+  numbers.subgroups = AnalyseSubgroups(cases, input.threshold, input.subgroups, input.minimum_n, input.bootstrap);
+  if (!input.site_of_case.empty()) {
+    for (const char* metric : {"sensitivity", "specificity", "auc"}) {
+      numbers.over_sites.push_back(PoolMetric(metric, cases, input.site_of_case, input.threshold, input.bootstrap));
+    }
+  }
   numbers.decision_curve = DecisionCurve(cases);
   return numbers;
 }

@@ -10,6 +10,8 @@
 #include "eval/metrics/decision_curve.h"
 #include "eval/metrics/roc.h"
 #include "eval/report/input.h"
+#include "eval/stats/pool_metric.h"
+#include "eval/stats/recalibration.h"
 
 namespace cloister::eval {
 
@@ -55,6 +57,9 @@ struct ReportNumbers {
   std::vector<const ReportCase*> false_alarms;  // highest score first
   std::vector<AtThreshold> sweep;               // rising thresholds 0, 0.01, ... 1 and the released one
   std::vector<CalibrationBin> calibration;      // equal mass
+  Estimable<Recalibration> recalibration = Reason::kNotMeasured;
+  std::vector<SubgroupLevel> subgroups;
+  std::vector<PooledMetric> over_sites;  // empty: one site
   std::vector<NetBenefit> decision_curve;
 };
 

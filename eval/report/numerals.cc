@@ -44,8 +44,9 @@ std::string Format(double value, NumberStyle style, uint64_t n, Rounding roundin
 }  // namespace
 
 NumberStyle StyleOf(std::string_view metric) {
-  for (std::string_view share : {"sensitivity", "specificity", "ppv", "npv"}) {
-    if (metric == share) {
+  for (std::string_view share :
+       {"sensitivity", "specificity", "ppv", "npv", "accuracy", "balanced_accuracy", "within_", "sensitivity_at_"}) {
+    if (metric == share || (share.back() == '_' && metric.substr(0, share.size()) == share)) {
       return NumberStyle::kPercent;
     }
   }

@@ -6,7 +6,11 @@
 namespace cloister::eval {
 
 Html Page::Say(std::string_view key, std::initializer_list<HtmlArg> args) const {
-  const std::string_view text = FindText(key, language);
+  std::string_view text = FindText(key, language);
+  if (input.outside) {  // where a release and a hospital cannot be spoken of
+    const std::string_view other = FindText(fmt::format("{}_outside", key), language);
+    text = other.empty() ? text : other;
+  }
   return text.empty() ? Html::Raw(fmt::format("[[{}]]", key)) : Fill(text, args);
 }
 
@@ -23,6 +27,11 @@ Html Page::MetricName(std::string_view metric) const {
 Html Page::MethodName(std::string_view method) const {
   const std::string key = fmt::format("method.{}", method);
   return FindText(key, language).empty() ? Html::Text(method) : Say(key);
+}
+
+Html Page::ComparedWith() const {
+  const std::string named = Local(input.compared_with);
+  return named.empty() ? Say("compare.local") : Html::Text(named);
 }
 
 Html Page::Why(Reason reason) const {

@@ -23,6 +23,8 @@ class Page {
 
   Html Say(std::string_view key, std::initializer_list<HtmlArg> args = {}) const;
   std::string Local(const LocalText& text) const;  // the other language's text where this one's is empty
+  // The other model on the same cases.
+  Html ComparedWith() const;
   std::string Condition() const { return Local(input.condition); }
   Html MetricName(std::string_view metric) const;  // the name itself for a metric the catalogue does not know
   Html MethodName(std::string_view method) const;
@@ -48,6 +50,9 @@ Html AnswerSection(const Page& page);
 Html GatesSection(const Page& page);
 Html TestedSection(const Page& page);
 Html SitesSection(const Page& page);
+Html OverSitesSection(const Page& page);
+Html SubgroupsSection(const Page& page);
+Html MeasuresSection(const Page& page);
 Html CasesSection(const Page& page);
 Html ThresholdSection(const Page& page);
 Html CompareSection(const Page& page);

@@ -75,7 +75,7 @@ Html CasesSection(const Page& page) {
                  Fill("<div class=\"pair\">{misses}{alarms}</div>\n<p class=\"note\">{inside}</p>\n",
                       {{"misses", List(page, "misses", page.numbers.misses)},
                        {"alarms", List(page, "alarms", page.numbers.false_alarms)},
-                       {"inside", page.Say("cases.inside")}}));
+                       {"inside", page.input.outside ? Html() : page.Say("cases.inside")}}));
 }
 
 }  // namespace cloister::eval

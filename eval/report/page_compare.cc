@@ -39,7 +39,7 @@ Html CompareSection(const Page& page) {
         "data-h=\"{h3}\">{difference}</td></tr>\n",
         {{"metric", page.MetricName(one.metric)},
          {"h1", page.Say("compare.ours")},
-         {"h2", page.Say("compare.local")},
+         {"h2", page.ComparedWith()},
          {"h3", page.Say("compare.difference")},
          {"ours", page.Value(one.ours, style)},
          {"local", page.Value(one.local_only, style)},
@@ -54,7 +54,7 @@ Html CompareSection(const Page& page) {
 )",
                      {{"measure", page.Say("compare.measure")},
                       {"ours", page.Say("compare.ours")},
-                      {"local", page.Say("compare.local")},
+                      {"local", page.ComparedWith()},
                       {"difference", page.Say("compare.difference")},
                       {"rows", rows},
                       {"note", page.Say("compare.note")}}));

@@ -37,7 +37,8 @@ Html RocFigure(const Page& page) {
   Html legend = LegendItem("ours", true, page.Say("curves.this"));
   if (BothClasses(page.numbers.local_only_roc)) {
     plot.Line(RocLine(page.numbers.local_only_roc), "local");
-    legend += LegendItem("local", true, page.Say("curves.local"));
+    legend += LegendItem("local", true,
+                         page.Local(page.input.compared_with).empty() ? page.Say("curves.local") : page.ComparedWith());
   }
   plot.Line(RocLine(page.numbers.model.roc), "ours");
   const Confusion& table = page.numbers.model.table;
@@ -135,6 +136,11 @@ Html MetricTable(const Page& page) {
   for (const auto& [name, estimate] : page.numbers.model.metrics) {
     rows += MetricRow(page, page.MetricName(name), estimate, StyleOf(name));
   }
+  const Estimable<Recalibration>& line = page.numbers.recalibration;
+  rows += MetricRow(page, page.MetricName("calibration_slope"),
+                    line.ok() ? Estimable<Estimate>(line->slope) : line.reason(), NumberStyle::kPlain);
+  rows += MetricRow(page, page.MetricName("calibration_intercept"),
+                    line.ok() ? Estimable<Estimate>(line->intercept) : line.reason(), NumberStyle::kPlain);
   const std::string prevalence = FormatExact(std::round(page.numbers.prevalence * 1000) / 1000, NumberStyle::kPercent);
   rows += MetricRow(page, page.Say("numbers.ppv_here", {{"prevalence", prevalence}}), page.numbers.ppv_at_prevalence,
                     NumberStyle::kPercent);

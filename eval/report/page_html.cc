@@ -8,15 +8,30 @@
 namespace cloister::eval {
 namespace {
 
+using SectionFunction = Html (*)(const Page&);
+
 // In reading order; a new section is one file and one line here.
-constexpr Html (*kSections[])(const Page&) = {
-    MastSection,    AnswerSection, GatesSection,     TestedSection,  SitesSection,      CasesSection,  ThresholdSection,
-    CompareSection, CurvesSection, StatementSection, PrivacySection, ProvenanceSection, SignOffSection};
+constexpr SectionFunction kOfRelease[] = {MastSection,       AnswerSection,    GatesSection,     TestedSection,
+                                          SitesSection,      SubgroupsSection, CasesSection,     ThresholdSection,
+                                          CompareSection,    CurvesSection,    StatementSection, PrivacySection,
+                                          ProvenanceSection, SignOffSection};
+constexpr SectionFunction kOfPredictions[] = {MastSection,      AnswerSection,    TestedSection,    OverSitesSection,
+                                              SubgroupsSection, CasesSection,     ThresholdSection, CompareSection,
+                                              CurvesSection,    ProvenanceSection};
+
+constexpr SectionFunction kOfMeasures[] = {MastSection, MeasuresSection, ProvenanceSection};
+
+absl::Span<const SectionFunction> SectionsOf(const ReportInput& input) {
+  if (!input.measure_tables.empty()) {
+    return kOfMeasures;
+  }
+  return input.outside ? absl::Span<const SectionFunction>(kOfPredictions) : kOfRelease;
+}
 
 Html Article(const ReportInput& input, const ReportNumbers& numbers, Language language) {
   const Page page(input, numbers, language);
   Html sections;
-  for (const auto section : kSections) {
+  for (const SectionFunction section : SectionsOf(input)) {
     sections += section(page);
   }
   return Fill("<article class=\"{class}\" lang=\"{lang}\">\n{sections}</article>\n",
@@ -74,7 +89,9 @@ std::string HtmlPage(const ReportInput& input, const ReportNumbers& numbers) {
               {{"lang", english ? "en" : "zh-Hans"},
                {"style_hash", Html::Raw(std::string(PageStyleHash()))},
                {"script_hash", Html::Raw(std::string(PageScriptHash()))},
-               {"title", fmt::format("{} · {}", page.Local(input.task_title), input.site_name)},
+               {"title", input.site_name.empty()
+                             ? page.Local(input.task_title)
+                             : fmt::format("{} · {}", page.Local(input.task_title), input.site_name)},
                {"style", Html::Raw(std::string(PageStyle()))},
                {"script", Html::Raw(std::string(PageScript()))},
                {"zh", english ? Html() : checked},

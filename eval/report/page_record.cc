@@ -36,7 +36,8 @@ Html StatementSection(const Page& page) {
   for (const auto& [key, text] : texts) {
     terms += Term(page.Say(key), OrNotStated(page, page.Local(*text)));
   }
-  terms += Term(page.Say("statement.not_shown"), page.Say("statement.not_shown_text"));
+  terms += Term(page.Say("statement.not_shown"),
+                page.Say(page.input.subgroups.empty() ? "statement.not_shown_text" : "statement.not_shown_but_groups"));
   return Section("statement", page.Say("statement.title"), Fill("<dl>{terms}</dl>\n", {{"terms", terms}}));
 }
 
@@ -74,12 +75,16 @@ Html ProvenanceSection(const Page& page) {
       Term(page.Say("provenance.sites"), Html::Raw(std::to_string(provenance.sites))) +
       Term(page.Say("provenance.code"), OrNotStated(page, provenance.code_version, "not_recorded")) +
       Term(page.Say("provenance.generated"), OrNotStated(page, FormatTime(provenance.generated_utc), "not_recorded"));
+  Html note = page.Say("provenance.note");
+  if (page.input.outside) {  // there is no release behind the numbers
+    terms = Term(page.Say("provenance.code"), Html::Text(provenance.code_version));
+    note = Html();
+  }
   for (const auto& [name, value] : provenance.more) {
     terms += Term(Html::Text(page.Local(name)), Html::Text(value));
   }
   return Section("provenance", page.Say("provenance.title"),
-                 Fill("<dl>{terms}</dl>\n<p class=\"note\">{note}</p>\n",
-                      {{"terms", terms}, {"note", page.Say("provenance.note")}}));
+                 Fill("<dl>{terms}</dl>\n<p class=\"note\">{note}</p>\n", {{"terms", terms}, {"note", note}}));
 }
 
 Html SignOffSection(const Page& page) {

@@ -44,6 +44,16 @@ absl::Status CheckInput(const ReportInput& input) {
   if (!link.empty() && (!web || link.find("{case}") == std::string::npos)) {
     return absl::InvalidArgumentError("report: the viewer link must start with http:// or https:// and contain {case}");
   }
+  for (const SubgroupColumn& column : input.subgroups) {
+    if (column.of_case.size() != input.cases.size()) {
+      return absl::InvalidArgumentError(fmt::format("report: subgroup \"{}\" has {} values for {} cases", column.name,
+                                                    column.of_case.size(), input.cases.size()));
+    }
+  }
+  if (!input.site_of_case.empty() && input.site_of_case.size() != input.cases.size()) {
+    return absl::InvalidArgumentError(
+        fmt::format("report: {} sites for {} cases", input.site_of_case.size(), input.cases.size()));
+  }
   if (input.language != "en" && input.language != "zh") {
     return absl::InvalidArgumentError(fmt::format("report: language \"{}\"; allowed: zh, en", input.language));
   }
@@ -57,6 +67,9 @@ absl::Status CheckInput(const ReportInput& input) {
 
 absl::StatusOr<Report> MakeReport(const ReportInput& input) {
   CLOISTER_RETURN_IF_ERROR(CheckInput(input));
+  if (!input.measure_tables.empty()) {
+    return Report{MeasuresJson(input), HtmlPage(input, ReportNumbers())};
+  }
   const ReportNumbers numbers = ComputeNumbers(input);
   return Report{ReportJson(input, numbers), HtmlPage(input, numbers)};
 }

@@ -43,6 +43,53 @@ Json CaseIds(const std::vector<const ReportCase*>& cases) {
   return list;
 }
 
+Json SubgroupsJson(const ReportNumbers& numbers) {
+  Json list = Json::array();
+  for (const SubgroupLevel& level : numbers.subgroups) {
+    Json metrics = Json::object();
+    for (const SubgroupMetric& one : level.metrics) {
+      metrics[one.metric] = {{"value", Of(one.value)}, {"difference", Of(one.difference)}};
+      if (one.difference.ok()) {
+        metrics[one.metric]["p_value"] = one.p_value;
+        metrics[one.metric]["holm_p"] = one.holm_p;
+      }
+    }
+    list.push_back({{"column", level.column},
+                    {"level", level.level},
+                    {"studies", level.cases},
+                    {"patients", level.patients},
+                    {"positive_patients", level.positive_patients},
+                    {"metrics", metrics}});
+  }
+  return list;
+}
+
+Json OverSitesJson(const ReportNumbers& numbers) {
+  Json all = Json::object();
+  for (const PooledMetric& metric : numbers.over_sites) {
+    Json sites = Json::array();
+    for (const auto& [site, estimate] : metric.sites) {
+      sites.push_back({{"site", site}, {"value", Of(estimate)}});
+    }
+    Json pooled = Of(metric.pooled.ok() ? Estimable<Estimate>(metric.pooled->mean) : metric.pooled.reason());
+    if (metric.pooled.ok()) {
+      pooled.update({{"prediction_lower", metric.pooled->prediction_lower},
+                     {"prediction_upper", metric.pooled->prediction_upper},
+                     {"tau_squared", metric.pooled->tau_squared},
+                     {"i_squared", metric.pooled->i_squared},
+                     {"q", metric.pooled->q},
+                     {"q_p_value", metric.pooled->q_p_value}});
+    }
+    all[metric.metric] = {{"sites", sites}, {"pooled", pooled}, {"scale", metric.logit ? "logit" : "plain"}};
+  }
+  return all;
+}
+
+Json RecalibrationJson(const Estimable<Recalibration>& line) {
+  return {{"slope", Of(line.ok() ? Estimable<Estimate>(line->slope) : line.reason())},
+          {"intercept", Of(line.ok() ? Estimable<Estimate>(line->intercept) : line.reason())}};
+}
+
 Json GatesJson(const ReportInput& input) {
   Json gates = Json::array();
   for (const ReportedGate& one : input.gates) {
@@ -119,6 +166,31 @@ Json SignOffJson(const std::optional<SignOff>& sign_off) {
 
 }  // namespace
 
+std::string MeasuresJson(const ReportInput& input) {
+  Json tables = Json::object();
+  for (const MeasureTable& table : input.measure_tables) {
+    for (const Measure& measure : table.measures) {
+      tables[table.key][measure.key] = Of(measure.estimate);
+    }
+  }
+  Json cases = Json::array();
+  for (const auto& [id, value] : input.worst_cases) {
+    cases.push_back({{"case", id}, {"dice", value}});
+  }
+  const Json report = {{"version", 1},
+                       {"kind", "measures"},
+                       {"task_kind", input.task},
+                       {"task", Of(input.task_title)},
+                       {"tested", {{"studies", input.measured_cases}, {"patients", input.measured_patients}}},
+                       {"measures", tables},
+                       {"categories", input.categories},
+                       {"category_counts", input.category_counts},
+                       {"cases", cases},
+                       {"bootstrap", {{"replicates", input.bootstrap.replicates}, {"seed", input.bootstrap.seed}}},
+                       {"provenance", ProvenanceJson(input.provenance)}};
+  return report.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
 std::string ReportJson(const ReportInput& input, const ReportNumbers& numbers) {
   Json metrics = Json::object();
   for (const auto& [name, estimate] : numbers.model.metrics) {
@@ -167,6 +239,9 @@ std::string ReportJson(const ReportInput& input, const ReportNumbers& numbers) {
                        {"false_alarms", CaseIds(numbers.false_alarms)},
                        {"sweep", {{"columns", {"threshold", "true_positives", "false_positives"}}, {"rows", sweep}}},
                        {"calibration_equal_mass", calibration},
+                       {"calibration_line", RecalibrationJson(numbers.recalibration)},
+                       {"subgroups", SubgroupsJson(numbers)},
+                       {"over_sites", OverSitesJson(numbers)},
                        {"bootstrap", {{"replicates", input.bootstrap.replicates}, {"seed", input.bootstrap.seed}}},
                        {"provenance", ProvenanceJson(input.provenance)},
                        {"differential_privacy", PrivacyJson(input.privacy)},

@@ -9,5 +9,7 @@
 namespace cloister::eval {
 
 std::string ReportJson(const ReportInput& input, const ReportNumbers& numbers);
+// Of a task without a two-by-two table.
+std::string MeasuresJson(const ReportInput& input);
 
 }  // namespace cloister::eval

@@ -13,6 +13,7 @@
 #include "protocols/secagg/graph_seed.h"
 #include "protocols/transport/identity.h"
 #include "protocols/update/model_state.h"
+#include "protocols/update/weight.h"
 #include "protocols/wire/codec.h"
 #include "protocols/wire/names.h"
 

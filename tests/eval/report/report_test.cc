@@ -109,6 +109,82 @@ TEST(ReportTest, BothLanguagesShowIdenticalNumerals) {
   }
 }
 
+// Predictions of somebody's model: a sex, a camera on which it fails, six hospitals, another model.
+ReportInput Outside() {
+  ReportInput input = FakeReport();
+  input.outside = true;
+  input.gates.clear();
+  input.others.clear();
+  input.compared_with = {"radiologist <b>", ""};
+  SubgroupColumn sex{"sex", {}};
+  SubgroupColumn camera{"camera", {}};
+  for (size_t i = 0; i < input.cases.size(); ++i) {
+    sex.of_case.push_back(i % 2 == 0 ? "F" : "M");
+    camera.of_case.push_back(i % 3 == 0 ? "<old>" : "new");
+    input.site_of_case.push_back("h" + std::to_string(i % 6));
+    if (i % 3 == 0) {
+      input.cases[i].prediction.score = 0.4 + 0.001 * static_cast<double>(i % 30);
+    }
+  }
+  input.subgroups = {sex, camera};
+  return input;
+}
+
+TEST(ReportTest, PredictionsOfOthersHaveGroupsAndSitesAndNothingToSign) {
+  const std::string html = HtmlOf(Outside());
+  const auto zh = Parts(Article(html, "zh"));
+  const auto en = Parts(Article(html, "en"));
+  ASSERT_EQ(en.size(), 10u);
+  ASSERT_EQ(zh.size(), 10u);
+  for (const auto& [part, text] : zh) {
+    EXPECT_EQ(Numerals(text), Numerals(en.at(part))) << part;
+  }
+  EXPECT_FALSE(Has(html, "[["));
+  EXPECT_FALSE(Has(html, "<old>") || Has(html, "radiologist <b>"));
+  EXPECT_EQ(en.count("gates") + en.count("sign") + en.count("sites"), 0u);
+  EXPECT_TRUE(Has(en.at("subgroups"), "differs from the rest"));
+  EXPECT_FALSE(Has(en.at("answer"), "our hospital"));
+  EXPECT_TRUE(Has(en.at("compare"), "radiologist"));
+  const Json json = Json::parse(MakeReport(Outside())->json);
+  EXPECT_EQ(json["subgroups"].size(), 4u);
+  EXPECT_EQ(json["over_sites"]["sensitivity"]["pooled"]["method"], "reml_hartung_knapp");
+  ReportInput wrong = Outside();
+  wrong.subgroups[0].of_case.pop_back();
+  EXPECT_EQ(MakeReport(wrong).status().code(), absl::StatusCode::kInvalidArgument);
+  wrong = Outside();
+  wrong.site_of_case.pop_back();
+  EXPECT_EQ(MakeReport(wrong).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(ReportTest, MeasuresOfOtherTasksReadInBothLanguages) {
+  ReportInput input;
+  input.outside = true;
+  input.task = "ordinal";
+  input.task_title = {"Retinopathy grades", "视网膜病变分级"};
+  input.measured_cases = 120;
+  input.measured_patients = 60;
+  input.measure_tables = {{"overall",
+                           {"Over all classes", "全部类别"},
+                           {{"kappa_quadratic", Estimate{0.812, 0.75, 0.86, 0.95, 60, "kappa_normal"}},
+                            {"within_12", Estimate{0.9, 0.85, 0.94, 0.95, 60, "wilson"}},
+                            {"sensitivity_at_0.125", Reason::kNoPositives}}}};
+  input.categories = {"0", "<1>"};
+  input.category_counts = {{50, 10}, {5, 55}};
+  input.worst_cases = {{"b", 0.9}, {"a", 0.1}};
+  const std::string html = HtmlOf(input);
+  const auto zh = Parts(Article(html, "zh"));
+  const auto en = Parts(Article(html, "en"));
+  for (const auto& [part, text] : zh) {
+    EXPECT_EQ(Numerals(text), Numerals(en.at(part))) << part;
+  }
+  EXPECT_FALSE(Has(html, "[[") || Has(html, "<1>"));
+  EXPECT_TRUE(Has(en.at("measures"), "At most 12 apart"));
+  EXPECT_LT(en.at("measures").find("0.10"), en.at("measures").find("0.90"));
+  const Json json = Json::parse(MakeReport(input)->json);
+  EXPECT_EQ(json["measures"]["overall"]["kappa_quadratic"]["value"], 0.812);
+  EXPECT_EQ(json["measures"]["overall"]["sensitivity_at_0.125"]["not_estimable"], "no_positives");
+}
+
 TEST(ReportTest, NothingIsMissingFromTheCatalogue) {
   for (const ReportInput& input : AllKinds()) {
     EXPECT_FALSE(Has(HtmlOf(input), "[["));
