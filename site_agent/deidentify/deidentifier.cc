@@ -36,7 +36,7 @@ absl::StatusOr<Deidentifier> Deidentifier::Create(DeidentifyProfile profile, con
 }
 
 absl::StatusOr<DeidentifyCounts> Deidentifier::File(const std::filesystem::path& in,
-                                                    const std::filesystem::path& out) const {
+                                                    const std::filesystem::path& out) const try {
   std::error_code ignored;
   if (std::filesystem::equivalent(in, out, ignored)) {
     return absl::InvalidArgumentError("a file is not de-identified over itself");
@@ -77,6 +77,10 @@ absl::StatusOr<DeidentifyCounts> Deidentifier::File(const std::filesystem::path&
     return absl::UnavailableError(fmt::format("cannot write {}: {}", out.filename().string(), written.text()));
   }
   return counts;
+} catch (const std::exception& error) {
+  std::error_code ignored;
+  std::filesystem::remove(out, ignored);
+  return absl::InvalidArgumentError(FromException(error).message);
 }
 
 }  // namespace cloister::site

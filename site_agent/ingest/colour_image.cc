@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <new>
 #include <numeric>
 
 #include "site_agent/ingest/open_dataset.h"
@@ -126,8 +125,8 @@ bool Extent(const std::vector<int>& counts, int least, int* first, int* length) 
 std::variant<ColourImage, Rejection> DecodeColour(const std::filesystem::path& path, int frame) {
   try {
     return Decode(path, frame);
-  } catch (const std::bad_alloc&) {
-    return Rejection{RejectReason::kTooLarge, "not enough memory to decode it"};
+  } catch (const std::exception& error) {
+    return FromException(error);
   }
 }
 

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <new>
 #include <numeric>
 
 #include "site_agent/ingest/functional_groups.h"
@@ -298,8 +297,9 @@ class Loader {
 CtSeries LoadCtSeries(const std::vector<std::filesystem::path>& files) {
   try {
     return Loader(files).Run();
-  } catch (const std::bad_alloc&) {
-    return {SeriesRefusal{"TOO_LARGE", "not enough memory"}, {}};
+  } catch (const std::exception& error) {
+    const Rejection rejection = FromException(error);
+    return {SeriesRefusal{std::string(RejectReasonName(rejection.reason)), rejection.message}, {}};
   }
 }
 

@@ -42,7 +42,7 @@ struct LeftOut {
 // Why there is no volume.
 struct SeriesRefusal {
   // NO_SLICES, TOO_FEW_SLICES (below 3), SLICE_GAP, IRREGULAR_SPACING, CONFLICTING_SLICES (two different pictures at
-  // one position), TOO_LARGE.
+  // one position), TOO_LARGE, UNREADABLE.
   std::string code;
   std::string message;
 };

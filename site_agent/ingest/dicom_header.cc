@@ -76,7 +76,7 @@ absl::Status HeaderStatus(const std::filesystem::path& path, const Rejection& re
 
 }  // namespace
 
-absl::StatusOr<InstanceHeader> ReadHeader(const std::filesystem::path& path) {
+absl::StatusOr<InstanceHeader> ReadHeader(const std::filesystem::path& path) try {
   std::variant<OpenedDataset, Rejection> outcome = OpenDataset(path, ReadUpTo::kPixelData);
   if (const Rejection* rejection = std::get_if<Rejection>(&outcome)) {
     return HeaderStatus(path, *rejection);
@@ -118,6 +118,8 @@ absl::StatusOr<InstanceHeader> ReadHeader(const std::filesystem::path& path) {
   CLOISTER_RETURN_IF_ERROR(CheckUid(header.sop_instance_uid, "SOPInstanceUID"));
   CLOISTER_RETURN_IF_ERROR(CheckUid(header.sop_class_uid, "SOPClassUID"));
   return header;
+} catch (const std::exception& error) {
+  return HeaderStatus(path, FromException(error));
 }
 
 std::string ToUtf8(const std::string& text, const std::string& specific_character_set) {

@@ -5,8 +5,6 @@
 
 #include <fmt/format.h>
 
-#include <new>
-
 #include "site_agent/ingest/grey_values.h"
 #include "site_agent/ingest/open_dataset.h"
 #include "site_agent/ingest/raw_frame.h"
@@ -76,8 +74,8 @@ std::variant<DecodedImage, Rejection> Decode(const std::filesystem::path& path, 
 std::variant<DecodedImage, Rejection> DecodeGrayscale(const std::filesystem::path& path, const DecodeOptions& options) {
   try {
     return Decode(path, options);
-  } catch (const std::bad_alloc&) {
-    return Rejection{RejectReason::kTooLarge, "not enough memory to decode it"};
+  } catch (const std::exception& error) {
+    return FromException(error);
   }
 }
 

@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include <new>
+#include <algorithm>
 
 #include "site_agent/ingest/dicom_header.h"
 #include "site_agent/ingest/functional_groups.h"
@@ -165,9 +165,9 @@ std::string_view VerdictName(Verdict verdict) {
 Inspection InspectFile(const std::filesystem::path& path) {
   try {
     return Inspect(path);
-  } catch (const std::bad_alloc&) {
+  } catch (const std::exception& error) {
     Inspection inspection;
-    Refuse(Rejection{RejectReason::kTooLarge, "not enough memory to decode it"}, &inspection);
+    Refuse(FromException(error), &inspection);
     return inspection;
   }
 }

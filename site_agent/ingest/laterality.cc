@@ -60,7 +60,8 @@ absl::StatusOr<Said> WhatIsSaid(DcmDataset& data, const LateralityRule& rule) {
 
 }  // namespace
 
-absl::StatusOr<Laterality> ReadLaterality(const std::filesystem::path& path, const std::vector<LateralityRule>& rules) {
+absl::StatusOr<Laterality> ReadLaterality(const std::filesystem::path& path,
+                                          const std::vector<LateralityRule>& rules) try {
   auto outcome = OpenDataset(path, ReadUpTo::kPixelData);
   if (const Rejection* rejection = std::get_if<Rejection>(&outcome)) {
     return absl::InvalidArgumentError("laterality: " + rejection->message);
@@ -78,6 +79,8 @@ absl::StatusOr<Laterality> ReadLaterality(const std::filesystem::path& path, con
     return absl::NotFoundError("laterality: the file does not say which eye it is where the configuration looks");
   }
   return all.left ? Laterality::kLeft : Laterality::kRight;
+} catch (const std::exception& error) {
+  return absl::InvalidArgumentError("laterality: " + FromException(error).message);
 }
 
 }  // namespace cloister::site

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <new>
 
 #include "site_agent/ingest/dataset_start.h"
 #include "site_agent/ingest/dicom_header.h"
@@ -90,9 +91,7 @@ bool OnlyDelimiterIsMissing(const OFCondition& condition, DcmDataset& data) {
   return condition == EC_SequDelimitationItemMissing && last != nullptr && last->getTag() == DCM_PixelData;
 }
 
-}  // namespace
-
-std::variant<OpenedDataset, Rejection> OpenDataset(const std::filesystem::path& path, ReadUpTo up_to) {
+std::variant<OpenedDataset, Rejection> Open(const std::filesystem::path& path, ReadUpTo up_to) {
   PrepareDicom();
   if (const absl::Status nesting = CheckNesting(path, kHeaderLimitBytes); !nesting.ok()) {
     return FromStatus(nesting);
@@ -131,6 +130,23 @@ std::variant<OpenedDataset, Rejection> OpenDataset(const std::filesystem::path& 
   opened.transfer_syntax_uid =
       start->transfer_syntax_uid.empty() ? DcmXfer(data.getOriginalXfer()).getXferID() : start->transfer_syntax_uid;
   return opened;
+}
+
+}  // namespace
+
+Rejection FromException(const std::exception& error) {
+  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) {
+    return {RejectReason::kTooLarge, "not enough memory to decode it"};
+  }
+  return {RejectReason::kUnreadable, "DCMTK gave up on a malformed value"};
+}
+
+std::variant<OpenedDataset, Rejection> OpenDataset(const std::filesystem::path& path, ReadUpTo up_to) {
+  try {
+    return Open(path, up_to);
+  } catch (const std::exception& error) {
+    return FromException(error);
+  }
 }
 
 }  // namespace cloister::site

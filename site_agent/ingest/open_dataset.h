@@ -6,6 +6,7 @@
 #include <dcmtk/config/osconfig.h>
 #include <dcmtk/dcmdata/dctk.h>
 
+#include <exception>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -30,6 +31,10 @@ enum class ReadUpTo { kPixelData, kEnd };
 // (0002,0000), explicit VR where implicit is declared and the other way round, no delimiter after the last fragment.
 // kUnreadable, kNotDicom, kUnsupportedTransferSyntax, kTooLarge (header above 256 MiB or more than 1 GiB inflated);
 // kTruncated: ends early, but has image attributes.
+// Never throws, though DCMTK does: it erases before the beginning of a string of zeros, for one.
 std::variant<OpenedDataset, Rejection> OpenDataset(const std::filesystem::path& path, ReadUpTo up_to);
+
+// For what DCMTK throws when values are asked for: kTooLarge for memory, else kUnreadable.
+Rejection FromException(const std::exception& error);
 
 }  // namespace cloister::site

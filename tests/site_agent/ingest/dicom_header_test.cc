@@ -189,6 +189,21 @@ TEST_F(DicomHeaderTest, DeepNestingUnderUnknownVrIsRefused) {
   EXPECT_THAT(std::string(ReadHeader(Write(big_endian)).status().message()), HasSubstr("nested"));
 }
 
+// DCMTK throws std::out_of_range over a code string of more than 32 zeros in a directory record.
+TEST_F(DicomHeaderTest, WhatDcmtkThrowsIsARefusal) {
+  std::string bytes = Nested(0, false);
+  bytes += std::string("\x04\x00\x20\x12SQ\x00\x00\xff\xff\xff\xff", 12);
+  bytes += std::string("\xfe\xff\x00\xe0\xff\xff\xff\xff", 8);
+  bytes += std::string(
+               "\x04\x00\x30\x14"
+               "CS\x22\x00",
+               8) +
+           std::string(34, '\0');
+  const auto header = ReadHeader(Write(bytes));
+  EXPECT_EQ(header.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(header.status().message()), HasSubstr("malformed value"));
+}
+
 TEST(UidTest, Syntax) {
   EXPECT_TRUE(IsValidUid("1.2.840.10008.1.2"));
   EXPECT_TRUE(IsValidUid("2.25.329800735698586629295641978511506172918"));
