@@ -57,7 +57,6 @@ cloister_dependency(seccomp LIBRARIES PkgConfig::SECCOMP)
 cloister_dependency(opencv LIBRARIES opencv_core opencv_imgproc opencv_imgcodecs HEADER opencv2/core.hpp SUFFIX opencv4)
 cloister_dependency(openjpeg LIBRARIES PkgConfig::OPENJPEG)
 if(CLOISTER_TESTS)
-  cloister_dependency(zlib LIBRARIES z HEADER zlib.h)
 endif()
 
 add_library(dep_dcmtk INTERFACE)

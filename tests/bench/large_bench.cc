@@ -87,7 +87,7 @@ absl::StatusOr<LargeSum> Begin(uint64_t parameters, const std::filesystem::path&
   sum.server.emplace(std::move(server));
   for (int i = 0; i < kSites; ++i) {
     CLOISTER_ASSIGN_OR_RETURN(const secagg::ClientStep advert, sum.sites[i].Advertise());
-    CLOISTER_RETURN_IF_ERROR(sum.server->Handle(expected[i], *advert.reply));
+    CLOISTER_RETURN_IF_ERROR(sum.server->Handle(expected[i], advert.reply.value()));
   }
   CLOISTER_RETURN_IF_ERROR(sum.server->Close());
   return sum;

@@ -278,7 +278,7 @@ absl::Status LightSites::TakePart(Site& site, const wire::SumStep& step) {
   if (step.phase == wire::SumPhase::kAdvertise) {
     CLOISTER_RETURN_IF_ERROR(Begin(site, *round));
     CLOISTER_ASSIGN_OR_RETURN(const secagg::ClientStep advert, site.session->Advertise());
-    message.message = *advert.reply;
+    message.message = advert.reply.value();
   } else {
     if (!site.session) return absl::InternalError("a step of a sum that this site has not begun");
     CLOISTER_ASSIGN_OR_RETURN(secagg::ClientStep heard, site.session->Handle(step.message));

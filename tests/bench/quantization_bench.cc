@@ -137,7 +137,8 @@ class Averager {
     {
       CLOISTER_ASSIGN_OR_RETURN(const update::MappedModel mapped, update::MappedModel::Open(before));
       CLOISTER_RETURN_IF_ERROR(
-          plan::WriteNextModel(after, experiment_, mapped, {bits_, packed}, plan::EncodeTrainCounters(counters)));
+          plan::WriteNextModel(after, experiment_, mapped, {bits_, packed}, plan::EncodeTrainCounters(counters))
+              .status());
     }
     CLOISTER_ASSIGN_OR_RETURN(update::ModelState made, update::ReadModelState(after));
     std::filesystem::remove(before);

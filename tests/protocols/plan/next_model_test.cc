@@ -37,7 +37,8 @@ class NextModelTest : public ::testing::TestWithParam<int> {
     counters.weight = weights * update::Weight::kOne;
     CLOISTER_ASSIGN_OR_RETURN(const update::MappedModel before, update::MappedModel::Open(folder_.path() / "before"));
     CLOISTER_RETURN_IF_ERROR(WriteNextModel(folder_.path() / "after", experiment_, before, {GetParam(), packed},
-                                            EncodeTrainCounters(counters)));
+                                            EncodeTrainCounters(counters))
+                                 .status());
     CLOISTER_ASSIGN_OR_RETURN(update::ModelState after, update::ReadModelState(folder_.path() / "after"));
     EXPECT_TRUE(after.layout == layout_);
     return after.values;
