@@ -22,10 +22,10 @@
 //
 // A sum goes through Advertise, Share, Mask, Consistency, Unmask. A phase closes when nobody is awaited or at its
 // deadline; too few answers break the sum: it is tried again with new keys, plan::kMaxAttempts times in all, but never
-// once unmasking was asked for. A training round that breaks then is skipped: the next one starts from the same model. So is
-// one whose totals break a guard of the plan; and one is taken back when, at the next sum's Advertise, more sites than
-// may collude, and two at least, find that its totals do not have the sites' tags: that sum begins again with the model
-// before. Too many rounds without a model in a row (max_skipped_rounds), or none at all that gave one, end the
+// once unmasking was asked for. A training round that breaks then is skipped: the next one starts from the same model.
+// So is one whose totals break a guard of the plan; and one is taken back when, at the next sum's Advertise, more sites
+// than may collude, and two at least, find that its totals do not have the sites' tags: that sum begins again with the
+// model before. Too many rounds without a model in a row (max_skipped_rounds), or none at all that gave one, end the
 // experiment.
 //
 // A site of whose shares as many others say that they do not open is excluded from the next sum on.
@@ -44,7 +44,6 @@
 #include "protocols/wire/operator_messages.h"
 
 namespace cloister::coordinator {
-
 
 using SiteSet = std::set<SiteId>;
 std::string ListOf(const SiteSet& sites);  // "a, b, c"

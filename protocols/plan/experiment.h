@@ -82,7 +82,7 @@ struct Privacy {
   double clip_norm = 0;                          // L2 bound of a whole update; 0: none
   uint64_t weight_cap = 0;                       // samples above this do not raise a site's weight
   Guards guards;
-  int minimum_cell = 10;                         // counts below are suppressed in what a site sends about itself
+  int minimum_cell = 10;  // counts below are suppressed in what a site sends about itself
   std::optional<DifferentialPrivacy> differential_privacy;  // absent: none, and the plan's document does not name it
 };
 

@@ -60,8 +60,8 @@ Digest ContextOf(const SumParams& params);
 // t(n) = floor(2n/3) + 1: how many sites it takes to recover, to agree and to finish.
 int Threshold(int n);
 
-// May a roster of n sites go on? FAILED_PRECONDITION with the numbers: n < max(n_min, floor), n above what the graph can
-// have, or 2t <= n + c.
+// May a roster of n sites go on? FAILED_PRECONDITION with the numbers: n < max(n_min, floor), n above what the graph
+// can have, or 2t <= n + c.
 absl::Status CheckCohort(const SumParams& params, int n);
 
 // "round 7 (training, attempt 0)": how messages name this sum.

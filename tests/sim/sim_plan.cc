@@ -47,8 +47,8 @@ ToyModel MakeToyModel() {
 
 plan::Experiment MakePlan(const PlanOptions& options, const Digest& initial_model) {
   const std::string text =
-      fmt::format(kExperiment, options.rounds, options.max_skipped, options.minimum, options.maximum,
-                  options.ring_bits, options.guards, options.least_auc, options.candidates);
+      fmt::format(kExperiment, options.rounds, options.max_skipped, options.minimum, options.maximum, options.ring_bits,
+                  options.guards, options.least_auc, options.candidates);
   plan::Experiment experiment =
       plan::ParseExperiment(text, "toy.yaml", [](const std::string&) -> absl::StatusOr<std::string> {
         return kTask;

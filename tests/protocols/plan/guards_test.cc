@@ -36,9 +36,7 @@ class GuardsTest : public ::testing::Test {
   void SetMean(double value) {
     update_.assign(kParameters, static_cast<uint32_t>(std::llround(2 * value * quantizer_.scale)));
   }
-  secagg::RingView Totals() const {
-    return {32, {reinterpret_cast<const char*>(update_.data()), 4 * update_.size()}};
-  }
+  secagg::RingView Totals() const { return {32, {reinterpret_cast<const char*>(update_.data()), 4 * update_.size()}}; }
   update::MappedModel Open(const std::string& name) const { return update::MappedModel::Open(PathOf(name)).value(); }
   std::filesystem::path PathOf(const std::string& name) const { return folder_.path() / name; }
   Digest DigestOf(const std::string& name) const { return crypto::Sha256(ReadFile(PathOf(name)).value()); }

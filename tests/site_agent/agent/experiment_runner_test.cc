@@ -590,6 +590,7 @@ TEST(ExperimentRunnerTest, RevealsItsPartOfTheGraphSeedOnceAndForOneList) {
   const plan::Acceptance accepted =
       plan::ParseAcceptance(site.Last<wire::ExperimentAnswer>()->acceptance->document).value();
   const wire::GraphSeedTask task{federation.job, WithOtherAcceptances(federation, 65)};
+  const wire::GraphSeedTask longer{federation.job, WithOtherAcceptances(federation, 66)};
   site.Step(federation.job, {task});
   ASSERT_NE(site.Last<wire::GraphReveal>(), nullptr);
   const Digest reveal = site.Last<wire::GraphReveal>()->reveal;
@@ -613,7 +614,7 @@ TEST(ExperimentRunnerTest, RevealsItsPartOfTheGraphSeedOnceAndForOneList) {
   site.Kill();
   site.Start();
   site.link.sent.clear();
-  site.Step(federation.job, {wire::GraphSeedTask{federation.job, WithOtherAcceptances(federation, 66)}});
+  site.Step(federation.job, {longer});
   ASSERT_NE(site.Last<wire::SiteFailure>(), nullptr);
   EXPECT_FALSE(site.Last<wire::SiteFailure>()->kind.has_value());
   EXPECT_EQ(site.Last<wire::GraphReveal>(), nullptr) << "a second list of participants";

@@ -5,8 +5,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "protocols/base/file.h"
 #include <algorithm>
+#include "protocols/base/file.h"
 
 #include "protocols/crypto/hash.h"
 #include "protocols/plan/sums.h"
