@@ -108,7 +108,9 @@ Fit Solve(const std::vector<Row>& rows, bool fixed_slope, bool clustered) {
     double da = inverse.aa * pass.ga + inverse.ab * pass.gb;
     double db = fixed_slope ? 0 : inverse.ab * pass.ga + inverse.bb * pass.gb;
     Pass next = At(rows, fit.a + da, fit.b + db);
-    for (int halvings = 0; !(next.log_likelihood >= pass.log_likelihood) && halvings < 60; ++halvings) {
+    // Less than its own rounding is not worse: near the top a step changes the parameters and not the likelihood.
+    const double worse = pass.log_likelihood - 1e-12 * std::abs(pass.log_likelihood);
+    for (int halvings = 0; !(next.log_likelihood >= worse) && halvings < 60; ++halvings) {
       da *= 0.5;
       db *= 0.5;
       next = At(rows, fit.a + da, fit.b + db);

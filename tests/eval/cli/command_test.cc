@@ -68,7 +68,7 @@ std::vector<std::string> Lines(int patients, uint64_t seed) {
       const double other = std::clamp(std::round(50 * (signal + 0.8 * (uniform() - 0.5))) / 50, 0.0, 1.0);
       std::ostringstream line;
       line << "eye" << patient << (eye == 0 ? "L" : "R") << ",p" << patient << "," << (sick ? 1 : 0) << "," << score
-           << "," << other << "," << (patient % 2 == 0 ? "F" : "M") << "," << camera << ",h" << patient % 6 << "\n";
+           << "," << other << "," << (patient % 2 == 0 ? "F" : "M") << "," << camera << ",h" << patient % 7 << "\n";
       lines.push_back(line.str());
     }
   }
@@ -122,7 +122,7 @@ TEST_F(CommandTest, FindsTheCameraOnWhichItFails) {
   EXPECT_LT(groups["camera=old"]["metrics"]["auc"]["holm_p"], 0.001);
   EXPECT_GT(groups["sex=F"]["metrics"]["auc"]["holm_p"], 0.05);
   EXPECT_EQ(groups["camera=old"]["metrics"]["sensitivity"]["difference"]["method"], "cluster_normal");
-  EXPECT_EQ(report["over_sites"]["auc"]["sites"].size(), 6u);
+  EXPECT_EQ(report["over_sites"]["auc"]["sites"].size(), 7u);
   EXPECT_EQ(report["over_sites"]["auc"]["pooled"]["method"], "reml_hartung_knapp");
   EXPECT_EQ(report["over_sites"]["sensitivity"]["pooled"]["not_estimable"], "not_measured");  // eyes, not patients
   EXPECT_GT(report["versus_local_only"]["auc"]["difference"]["value"], 0);
