@@ -24,7 +24,7 @@ constexpr uint32_t kMostDraws = 200;
 
 // The private stream of draw `draw` of the rounding.
 update::RoundingWords RoundingStream(const SiteUpdate::Inputs& inputs, uint32_t draw) {
-  const crypto::SecretBytes seed = crypto::Hkdf("cloister/job", *inputs.job_secret, "rounding", 32);
+  const crypto::SecretBytes seed = crypto::Hkdf("cloister/site", *inputs.site_secret, "rounding", 32);
   const auto stream = std::make_shared<crypto::SeededStream>(
       seed, CanonicalWriter().Blob("cloister/rounding").Blob(inputs.label).U32(draw).Take());
   return [stream](uint64_t first, absl::Span<uint32_t> words) {

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What this site adds to the vector "update" of a training round: the change of its weights, clipped, weighted and
 // rounded to integers, with its share of noise where the plan has differential privacy of sites. A function of the
-// models and of a secret, so that a restarted site adds the same bytes. Source: docs/quantization.md.
+// models and of secrets, so that a restarted site adds the same bytes. Source: docs/quantization.md.
 
 #include <absl/types/span.h>
 
@@ -23,7 +23,9 @@ class SiteUpdate {
     absl::Span<const float> local;   // [layout->parameters()], and must outlive the update
     absl::Span<const float> global;  // the same
     uint64_t samples = 0;            // training cases of this site
-    const crypto::SecretBytes* job_secret = nullptr;
+    const crypto::SecretBytes* site_secret =
+        nullptr;                                      // for the rounding: a plan that is run again gives the same model
+    const crypto::SecretBytes* job_secret = nullptr;  // for the noise, which no other job may meet
     Bytes label;  // of this very update: another one with the same label would share its rounding and its noise
   };
   // INVALID_ARGUMENT: a value that is not finite. FAILED_PRECONDITION: no samples, or a plan that does not fit the

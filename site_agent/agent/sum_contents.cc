@@ -43,6 +43,7 @@ absl::StatusOr<std::vector<VectorContent>> ExperimentRunner::TrainingContents(co
   inputs.local = local_->values();
   inputs.global = global_->values();
   inputs.samples = local.samples;
+  inputs.site_secret = site_->site_secret;
   inputs.job_secret = &experiment.job_secret;
   // Bound to both models: the same update repeats its bits after a restart or in another attempt, and no other one
   // meets them.

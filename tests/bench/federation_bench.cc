@@ -18,6 +18,7 @@
 #include "protocols/secagg/neighbourhoods.h"
 #include "protocols/wire/names.h"
 #include "tests/bench/bench_consortium.h"
+#include "tests/bench/bench_folder.h"
 #include "tests/bench/bench_table.h"
 #include "tests/bench/light_sites.h"
 #include "tests/bench/transfer_bound.h"
@@ -186,16 +187,7 @@ absl::Status RunIn(const FederationOptions& options, const std::filesystem::path
 int RunFederation(const FederationOptions& options) {
   SetUpLogging("bench", "error");
   RaiseFileLimit();
-  char name[] = "/tmp/cloister-bench-XXXXXX";
-  if (mkdtemp(name) == nullptr) {
-    fmt::print(stderr, "cannot make a folder under /tmp\n");
-    return 1;
-  }
-  const absl::Status status = RunIn(options, name);
-  std::error_code ignored;
-  std::filesystem::remove_all(name, ignored);
-  if (!status.ok()) fmt::print(stderr, "{}\n", std::string(status.message()));
-  return status.ok() ? 0 : 1;
+  return RunInTemporaryFolder([&](const std::filesystem::path& folder) { return RunIn(options, folder); });
 }
 
 }  // namespace cloister::bench

@@ -25,6 +25,7 @@
 #include "protocols/transport/identity.h"
 #include "protocols/transport/server.h"
 #include "tests/bench/bench_consortium.h"
+#include "tests/bench/bench_folder.h"
 #include "tests/bench/bench_table.h"
 
 namespace cloister::bench {
@@ -239,16 +240,7 @@ absl::Status RunIn(const LargeOptions& options, const std::filesystem::path& fol
 
 int RunLarge(const LargeOptions& options) {
   SetUpLogging("bench", "error");
-  std::string name = (std::filesystem::temp_directory_path() / "cloister-bench-XXXXXX").string();
-  if (mkdtemp(name.data()) == nullptr) {
-    fmt::print(stderr, "cannot make {}\n", name);
-    return 1;
-  }
-  const absl::Status status = RunIn(options, name);
-  std::error_code ignored;
-  std::filesystem::remove_all(name, ignored);
-  if (!status.ok()) fmt::print(stderr, "{}\n", std::string(status.message()));
-  return status.ok() ? 0 : 1;
+  return RunInTemporaryFolder([&](const std::filesystem::path& folder) { return RunIn(options, folder); });
 }
 
 }  // namespace cloister::bench

@@ -10,6 +10,7 @@
 
 #include "protocols/base/log.h"
 #include "tests/bench/bench_consortium.h"
+#include "tests/bench/bench_folder.h"
 #include "tests/bench/bench_site.h"
 #include "tests/bench/bench_table.h"
 #include "tests/bench/child_process.h"
@@ -122,16 +123,7 @@ absl::Status RunIn(const RoundOptions& options, const std::filesystem::path& fol
 
 int RunRounds(const RoundOptions& options) {
   SetUpLogging("bench", "error");
-  char name[] = "/tmp/cloister-bench-XXXXXX";
-  if (mkdtemp(name) == nullptr) {
-    fmt::print(stderr, "cannot make a folder under /tmp\n");
-    return 1;
-  }
-  const absl::Status status = RunIn(options, name);
-  std::error_code ignored;
-  std::filesystem::remove_all(name, ignored);
-  if (!status.ok()) fmt::print(stderr, "{}\n", std::string(status.message()));
-  return status.ok() ? 0 : 1;
+  return RunInTemporaryFolder([&](const std::filesystem::path& folder) { return RunIn(options, folder); });
 }
 
 }  // namespace cloister::bench

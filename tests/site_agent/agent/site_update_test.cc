@@ -44,10 +44,13 @@ struct Round {
     plan.privacy.differential_privacy = plan::DifferentialPrivacy{plan::kSiteUnit, multiplier, clip_norm, 1e-5, 100};
   }
   SiteUpdate::Inputs Inputs(const crypto::SecretBytes& secret, const Bytes& label = "round 1") const {
-    return {&plan, &layout, local, global, 250, &secret, label};
+    return {&plan, &layout, local, global, 250, &secret, &secret, label};
   }
   std::vector<int64_t> Units(const crypto::SecretBytes& secret, const Bytes& label = "round 1") const {
-    const auto update = SiteUpdate::Create(Inputs(secret, label));
+    return Units(Inputs(secret, label));
+  }
+  std::vector<int64_t> Units(const SiteUpdate::Inputs& inputs) const {
+    const auto update = SiteUpdate::Create(inputs);
     EXPECT_TRUE(update.ok()) << update.status();
     std::vector<int64_t> units(local.size());
     const auto sign = int64_t{1} << (plan.privacy.ring_bits - 1);
@@ -113,6 +116,21 @@ TEST(SiteUpdateTest, IsTheSameAfterARestartInAnyChunksAndAnotherForEverythingEls
       }
     }
   }
+}
+
+TEST(SiteUpdateTest, AnotherJobRoundsAlikeAndDrawsOtherNoise) {
+  Round round(1000, 32);
+  const crypto::SecretBytes site = Secret("site");
+  const crypto::SecretBytes first = Secret("job 1");
+  const crypto::SecretBytes second = Secret("job 2");
+  const auto of_job = [&](const crypto::SecretBytes& job) {
+    SiteUpdate::Inputs inputs = round.Inputs(site);
+    inputs.job_secret = &job;
+    return round.Units(inputs);
+  };
+  EXPECT_EQ(of_job(first), of_job(second)) << "a plan that is run again gives the same model";
+  round.WithNoise(2);
+  EXPECT_NE(of_job(first), of_job(second)) << "the difference of two sums would have no noise";
 }
 
 TEST(SiteUpdateTest, NothingUnusableIsAdded) {
