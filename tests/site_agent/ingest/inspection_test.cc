@@ -13,6 +13,8 @@
 #include <gtest/gtest.h>
 #include <zlib.h>
 
+#include <algorithm>
+#include <cstring>
 #include <fstream>
 
 #include "protocols/base/file.h"
@@ -43,6 +45,17 @@ class InspectionTest : public ::testing::Test {
   std::string BytesOf(const GreyFile& grey) {
     EXPECT_TRUE(MakeDicom(grey, File("b.dcm")));
     return *ReadFile(File("b.dcm"));
+  }
+  std::string Encoded(const GreyFile& grey, E_TransferSyntax syntax, const DcmRepresentationParameter* parameter) {
+    DJEncoderRegistration::registerCodecs();
+    DJLSEncoderRegistration::registerCodecs();
+    DcmRLEEncoderRegistration::registerCodecs();
+    EXPECT_TRUE(MakeDicom(grey, File("native.dcm")));
+    DcmFileFormat file;
+    EXPECT_TRUE(file.loadFile(File("native.dcm").c_str()).good());
+    EXPECT_TRUE(file.getDataset()->chooseRepresentation(syntax, parameter).good());
+    EXPECT_TRUE(file.saveFile(File("coded.dcm").c_str(), syntax).good());
+    return *ReadFile(File("coded.dcm"));
   }
   static GreyFile Gradient() {
     GreyFile grey;
@@ -85,9 +98,6 @@ TEST_F(InspectionTest, EveryLosslessEncodingHasTheSameSamples) {
     EXPECT_EQ(found.transfer_syntax_uid, DcmXfer(syntax).getXferID());
     EXPECT_EQ(*found.samples, expected) << DcmXfer(syntax).getXferName();
   }
-  DJEncoderRegistration::registerCodecs();
-  DJLSEncoderRegistration::registerCodecs();
-  DcmRLEEncoderRegistration::registerCodecs();
   const DJ_RPLossless jpeg(6, 0);
   const DJLSRepresentationParameter jpeg_ls(0, OFTrue);
   const DcmRLERepresentationParameter rle;
@@ -95,20 +105,48 @@ TEST_F(InspectionTest, EveryLosslessEncodingHasTheSameSamples) {
        {std::pair<E_TransferSyntax, const DcmRepresentationParameter*>{EXS_JPEGProcess14SV1, &jpeg},
         {EXS_JPEGLSLossless, &jpeg_ls},
         {EXS_RLELossless, &rle}}) {
-    ASSERT_TRUE(MakeDicom(grey, File("native.dcm")));
-    DcmFileFormat file;
-    ASSERT_TRUE(file.loadFile(File("native.dcm").c_str()).good());
-    ASSERT_TRUE(file.getDataset()->chooseRepresentation(syntax, parameter).good());
-    ASSERT_TRUE(file.saveFile(File("coded.dcm").c_str(), syntax).good());
-    const Inspection found = InspectFile(File("coded.dcm"));
+    const std::string bytes = Encoded(grey, syntax, parameter);
+    const Inspection found = InspectBytes(bytes);
     EXPECT_EQ(found.verdict, Verdict::kImage) << found.message;
     EXPECT_EQ(*found.samples, expected) << DcmXfer(syntax).getXferName();
     // Without the eight bytes of the delimiter it still is all there.
-    const std::string bytes = *ReadFile(File("coded.dcm"));
     const Inspection cut = InspectBytes(bytes.substr(0, bytes.size() - 8));
     EXPECT_EQ(cut.code, "OK") << cut.message;
     EXPECT_THAT(cut.notes, ElementsAre(HasSubstr("delimiter")));
     EXPECT_EQ(InspectBytes(bytes.substr(0, bytes.size() - 20)).verdict, Verdict::kRefused);
+  }
+}
+
+// The decoder of DCMTK reads where the header of the frame points to.
+TEST_F(InspectionTest, RleReadsNothingOutsideItsSegments) {
+  const GreyFile grey = Gradient();
+  const DcmRLERepresentationParameter parameter;
+  const std::string bytes = Encoded(grey, EXS_RLELossless, &parameter);
+  const size_t frame = bytes.find(std::string("\2\0\0\0\x40\0\0\0", 8));  // two segments, the first at 64
+  ASSERT_NE(frame, std::string::npos);
+  const auto with = [&](size_t at, uint32_t number) {
+    std::string other = bytes;
+    std::memcpy(other.data() + at, &number, sizeof(number));
+    return other;
+  };
+  ASSERT_EQ(InspectBytes(with(frame, 2)).code, "OK");
+  for (const uint32_t segments : {0u, 1u, 3u, 16u, 0x40000002u, 0xffffffffu}) {
+    EXPECT_EQ(InspectBytes(with(frame, segments)).code, "DECODE_FAILED") << segments;
+  }
+  for (const uint32_t offset : {0u, 63u, 0xf3f308u, 0x7fffffffu, 0xf3f3f308u, 0xffffffffu}) {
+    const Inspection first = InspectBytes(with(frame + 4, offset));
+    EXPECT_EQ(first.code, "DECODE_FAILED") << offset;
+    EXPECT_THAT(first.message, HasSubstr("not within the frame"));
+    EXPECT_EQ(InspectBytes(with(frame + 8, offset)).code, "DECODE_FAILED") << offset;
+  }
+  // Runs that lead out of the segment, and out of the picture.
+  std::string runs = bytes;
+  std::fill(runs.begin() + static_cast<std::ptrdiff_t>(frame) + 64, runs.end() - 8, '\x7f');
+  EXPECT_EQ(InspectBytes(runs).code, "DECODE_FAILED");
+  std::fill(runs.begin() + static_cast<std::ptrdiff_t>(frame) + 64, runs.end() - 8, '\x80');  // nothing, for ever
+  EXPECT_EQ(InspectBytes(runs).code, "DECODE_FAILED");
+  for (const uint32_t size : {0u, 2u, 62u, 64u}) {  // of the only fragment
+    EXPECT_EQ(InspectBytes(with(frame - 4, size).substr(0, frame + size)).verdict, Verdict::kRefused) << size;
   }
 }
 
