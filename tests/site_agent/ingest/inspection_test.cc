@@ -19,6 +19,7 @@
 
 #include "protocols/base/file.h"
 #include "protocols/crypto/hash.h"
+#include "site_agent/ingest/dataset_start.h"
 #include "tests/support/make_dicom.h"
 #include "tests/support/temp_dir.h"
 
@@ -65,6 +66,19 @@ class InspectionTest : public ::testing::Test {
       grey.pixels.push_back(static_cast<uint16_t>((i * 37) % 4096));
     }
     return grey;
+  }
+  static std::string Deflated(std::string bytes) {
+    z_stream stream = {};
+    EXPECT_EQ(deflateInit2(&stream, 9, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    std::string out(deflateBound(&stream, bytes.size()), '\0');
+    stream.next_in = reinterpret_cast<Bytef*>(bytes.data());
+    stream.avail_in = static_cast<uInt>(bytes.size());
+    stream.next_out = reinterpret_cast<Bytef*>(out.data());
+    stream.avail_out = static_cast<uInt>(out.size());
+    EXPECT_EQ(deflate(&stream, Z_FINISH), Z_STREAM_END);
+    out.resize(stream.total_out);
+    deflateEnd(&stream);
+    return out;
   }
   testing::TempDir folder_;
 };
@@ -271,6 +285,28 @@ TEST_F(InspectionTest, LargeClaimsCostNothing) {
               data.putAndInsertUint16(DCM_Columns, 65535);
             }),
             "TOO_LARGE");
+}
+
+// DCMTK makes room for what an element of a deflated dataset claims to take.
+TEST_F(InspectionTest, ADeflatedElementIsNotLongerThanTheFile) {
+  GreyFile grey = Gradient();
+  grey.transfer_syntax = EXS_DeflatedLittleEndianExplicit;
+  const std::string bytes = BytesOf(grey);
+  const size_t start = FindDataset(File("b.dcm"))->offset;
+  const std::string dataset = BytesOf(Gradient()).substr(FindDataset(File("b.dcm"))->offset);
+  const auto with_pixel_length = [&](uint32_t length) {
+    std::string inflated = dataset;
+    const size_t pixels = inflated.find(std::string("\xe0\x7f\x10\x00OW\0\0", 8));
+    EXPECT_NE(pixels, std::string::npos);
+    std::memcpy(inflated.data() + pixels + 8, &length, sizeof(length));
+    return InspectBytes(bytes.substr(0, start) + Deflated(inflated));
+  };
+  EXPECT_EQ(with_pixel_length(64 * 48 * 2).code, "OK");
+  for (const uint32_t length : {64u * 48 * 2 + 2, 3587560918u, 0xfffffffeu}) {
+    const Inspection found = with_pixel_length(length);
+    EXPECT_EQ(found.code, "TRUNCATED") << length;
+    EXPECT_THAT(found.message, HasSubstr("within an element"));
+  }
 }
 
 TEST_F(InspectionTest, AnInflatingFileIsStopped) {
