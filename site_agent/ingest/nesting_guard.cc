@@ -95,7 +95,8 @@ struct Syntax {
 
 class Walker {
  public:
-  Walker(Source& source, Syntax syntax) : source_(source), syntax_(syntax) {}
+  // `size` of a source that DCMTK would make room in memory for, whatever an element claims to take; else kNoEnd.
+  Walker(Source& source, Syntax syntax, uint64_t size) : source_(source), syntax_(syntax), size_(size) {}
 
   absl::Status Walk(uint64_t position, uint64_t limit_bytes) {
     const uint64_t limit = position + limit_bytes;
@@ -104,8 +105,14 @@ class Walker {
       while (!frames_.empty() && frames_.back().end <= position) {
         frames_.pop_back();
       }
-      if (!ReadElement(position, element) || (element.tag == kPixelData && frames_.empty())) {
+      if (!ReadElement(position, element)) {
         return absl::OkStatus();  // the end, or something only DCMTK can judge
+      }
+      if (element.length != kUndefined && element.value_offset + element.length > size_) {
+        return absl::OutOfRangeError("ends within an element");
+      }
+      if (element.tag == kPixelData && frames_.empty()) {
+        return absl::OkStatus();
       }
       if (position > limit || count > kMaxElements) {
         return absl::ResourceExhaustedError("the header is too large");
@@ -197,6 +204,7 @@ class Walker {
 
   Source& source_;
   Syntax syntax_;
+  uint64_t size_;
   std::vector<Frame> frames_;
 };
 
@@ -209,30 +217,33 @@ Syntax GuessSyntax(Source& source, uint64_t position) {
   return syntax;
 }
 
-// The first kInflateKeptBytes of the inflated dataset. RESOURCE_EXHAUSTED: there is more of it than DCMTK, which keeps
-// all of it in memory, is to be given.
-absl::StatusOr<std::string> Inflate(const std::filesystem::path& path, uint64_t offset) {
-  DcmInputFileStream stream(OFFilename(path.c_str()), static_cast<offile_off_t>(offset));
-  std::string bytes;
-  if (stream.status().bad() || stream.installCompressionFilter(ESC_zlib).bad()) {
-    return bytes;
-  }
+struct Inflated {
+  std::string bytes;  // the first kInflateKeptBytes
   uint64_t size = 0;
+};
+
+// The dataset. RESOURCE_EXHAUSTED: there is more of it than DCMTK, which keeps all of it in memory, is to be given.
+absl::StatusOr<Inflated> Inflate(const std::filesystem::path& path, uint64_t offset) {
+  DcmInputFileStream stream(OFFilename(path.c_str()), static_cast<offile_off_t>(offset));
+  Inflated inflated;
+  if (stream.status().bad() || stream.installCompressionFilter(ESC_zlib).bad()) {
+    return inflated;
+  }
   std::vector<char> chunk(1 << 16);
   while (stream.good() && !stream.eos()) {
     const offile_off_t got = stream.read(chunk.data(), static_cast<offile_off_t>(chunk.size()));
     if (got <= 0) {
       break;
     }
-    size += static_cast<uint64_t>(got);
-    if (size > kInflateLimitBytes) {
+    inflated.size += static_cast<uint64_t>(got);
+    if (inflated.size > kInflateLimitBytes) {
       return absl::ResourceExhaustedError("more than 1 GiB once it is inflated");
     }
-    if (bytes.size() < kInflateKeptBytes) {
-      bytes.append(chunk.data(), static_cast<size_t>(got));
+    if (inflated.bytes.size() < kInflateKeptBytes) {
+      inflated.bytes.append(chunk.data(), static_cast<size_t>(got));
     }
   }
-  return bytes;
+  return inflated;
 }
 
 }  // namespace
@@ -245,15 +256,15 @@ absl::Status CheckNesting(const std::filesystem::path& path, uint64_t limit_byte
   }
   CLOISTER_ASSIGN_OR_RETURN(const DatasetStart start, FindDataset(path));
   if (start.transfer_syntax_uid == "1.2.840.10008.1.2.1.99") {
-    CLOISTER_ASSIGN_OR_RETURN(std::string bytes, Inflate(path, start.offset));
-    MemorySource inflated(std::move(bytes));
-    return Walker(inflated, GuessSyntax(inflated, 0)).Walk(0, limit_bytes);
+    CLOISTER_ASSIGN_OR_RETURN(Inflated inflated, Inflate(path, start.offset));
+    MemorySource source(std::move(inflated.bytes));
+    return Walker(source, GuessSyntax(source, 0), inflated.size).Walk(0, limit_bytes);
   }
   FileSource file(path);
   if (!file.is_open()) {
     return ErrnoStatus(errno, "read", path);
   }
-  return Walker(file, GuessSyntax(file, start.offset)).Walk(start.offset, limit_bytes);
+  return Walker(file, GuessSyntax(file, start.offset), kNoEnd).Walk(start.offset, limit_bytes);
 }
 
 }  // namespace cloister::site

@@ -12,8 +12,9 @@
 namespace cloister::site {
 
 // Walks the elements before the pixel data without recursion. NOT_FOUND, PERMISSION_DENIED: the file.
-// INVALID_ARGUMENT: sequences nested more than 64 deep. RESOURCE_EXHAUSTED: more than `limit_bytes` or two million
-// elements before the pixel data, or more than 1 GiB of a deflated dataset.
+// INVALID_ARGUMENT: sequences nested more than 64 deep. OUT_OF_RANGE: a deflated dataset that ends within an element.
+// RESOURCE_EXHAUSTED: more than `limit_bytes` or two million elements before the pixel data, or more than 1 GiB of a
+// deflated dataset.
 absl::Status CheckNesting(const std::filesystem::path& path, uint64_t limit_bytes);
 
 }  // namespace cloister::site

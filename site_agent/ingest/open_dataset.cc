@@ -24,8 +24,10 @@ namespace {
 constexpr uint64_t kHeaderLimitBytes = uint64_t{256} << 20;
 
 Rejection FromStatus(const absl::Status& status) {
-  return {absl::IsResourceExhausted(status) ? RejectReason::kTooLarge : RejectReason::kUnreadable,
-          std::string(status.message())};
+  const RejectReason reason = absl::IsResourceExhausted(status) ? RejectReason::kTooLarge
+                              : absl::IsOutOfRange(status)      ? RejectReason::kTruncated
+                                                                : RejectReason::kUnreadable;
+  return {reason, std::string(status.message())};
 }
 
 // Eight bytes of the first element; zeros where there are fewer.

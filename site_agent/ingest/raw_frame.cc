@@ -7,7 +7,6 @@
 #include <dcmtk/dcmdata/dcfcache.h>
 #include <dcmtk/dcmdata/dcpixseq.h>
 #include <dcmtk/dcmdata/dcpxitem.h>
-#include <dcmtk/dcmdata/dcrledrg.h>
 #include <dcmtk/dcmjpeg/djdecode.h>
 #include <dcmtk/dcmjpls/djdecode.h>
 #include <fmt/format.h>
@@ -29,7 +28,6 @@ void RegisterCodecs() {
   std::call_once(once, [] {
     DJDecoderRegistration::registerCodecs(EDC_never, EUC_default, EPC_colorByPixel);
     DJLSDecoderRegistration::registerCodecs();
-    DcmRLEDecoderRegistration::registerCodecs();
   });
 }
 
@@ -282,14 +280,23 @@ std::optional<Rejection> FrameReader::Read(int frame, RawFrame* raw) {
   if (!DcmXfer(syntax).isEncapsulated()) {
     return ReadNative(frame, raw);
   }
-  if (!IsJpeg2000(syntax)) {
+  if (!IsJpeg2000(syntax) && syntax != EXS_RLELossless) {
     return ReadWithDcmtk(frame, raw);
   }
   std::string codestream;
   if (auto rejection = Codestream(frame, &codestream)) {
     return rejection;
   }
-  return DecodeJpeg2000(codestream, *layout_, raw);
+  if (IsJpeg2000(syntax)) {
+    return DecodeJpeg2000(codestream, *layout_, raw);
+  }
+  if (layout_->bits_allocated == 1) {
+    return Reject(RejectReason::kUnsupportedPixelFormat, "samples of one bit in RLE");
+  }
+  if (IsSubsampled(raw->photometric)) {
+    raw->photometric = "YBR_FULL";  // its segments are whole
+  }
+  return DecodeRle(codestream, *layout_, raw);
 }
 
 }  // namespace cloister::site

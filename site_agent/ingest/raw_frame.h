@@ -1,13 +1,14 @@
 #pragma once
 // SPDX-License-Identifier: Apache-2.0
-// One frame of stored samples, decompressed but otherwise untouched: no colour is transformed. DCMTK decodes everything
-// it knows; JPEG 2000 goes through OpenJPEG. Internal to ingest and deidentify.
+// One frame of stored samples, decompressed but otherwise untouched: no colour is transformed. DCMTK decodes JPEG
+// and JPEG-LS, OpenJPEG JPEG 2000. Internal to ingest and deidentify.
 
 #include <dcmtk/config/osconfig.h>
 #include <dcmtk/dcmdata/dctk.h>
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "site_agent/ingest/dicom_image.h"
 #include "site_agent/ingest/open_dataset.h"
@@ -67,6 +68,9 @@ class FrameReader {
   Uint32 next_fragment_ = 0;  // of DCMTK's decoder, for the frame after the last one read
   int next_frame_ = 0;
 };
+
+// An RLE frame of `layout` into raw->bytes, by sample or by pixel as raw->planar has it.
+std::optional<Rejection> DecodeRle(std::string_view frame, const PixelLayout& layout, RawFrame* raw);
 
 // A JPEG 2000 or HTJ2K codestream (or JP2) of one frame of `layout` into raw->bytes.
 std::optional<Rejection> DecodeJpeg2000(const std::string& codestream, const PixelLayout& layout, RawFrame* raw);

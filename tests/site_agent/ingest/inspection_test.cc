@@ -13,10 +13,13 @@
 #include <gtest/gtest.h>
 #include <zlib.h>
 
+#include <algorithm>
+#include <cstring>
 #include <fstream>
 
 #include "protocols/base/file.h"
 #include "protocols/crypto/hash.h"
+#include "site_agent/ingest/dataset_start.h"
 #include "tests/support/make_dicom.h"
 #include "tests/support/temp_dir.h"
 
@@ -44,6 +47,17 @@ class InspectionTest : public ::testing::Test {
     EXPECT_TRUE(MakeDicom(grey, File("b.dcm")));
     return *ReadFile(File("b.dcm"));
   }
+  std::string Encoded(const GreyFile& grey, E_TransferSyntax syntax, const DcmRepresentationParameter* parameter) {
+    DJEncoderRegistration::registerCodecs();
+    DJLSEncoderRegistration::registerCodecs();
+    DcmRLEEncoderRegistration::registerCodecs();
+    EXPECT_TRUE(MakeDicom(grey, File("native.dcm")));
+    DcmFileFormat file;
+    EXPECT_TRUE(file.loadFile(File("native.dcm").c_str()).good());
+    EXPECT_TRUE(file.getDataset()->chooseRepresentation(syntax, parameter).good());
+    EXPECT_TRUE(file.saveFile(File("coded.dcm").c_str(), syntax).good());
+    return *ReadFile(File("coded.dcm"));
+  }
   static GreyFile Gradient() {
     GreyFile grey;
     grey.rows = 64;
@@ -52,6 +66,19 @@ class InspectionTest : public ::testing::Test {
       grey.pixels.push_back(static_cast<uint16_t>((i * 37) % 4096));
     }
     return grey;
+  }
+  static std::string Deflated(std::string bytes) {
+    z_stream stream = {};
+    EXPECT_EQ(deflateInit2(&stream, 9, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    std::string out(deflateBound(&stream, bytes.size()), '\0');
+    stream.next_in = reinterpret_cast<Bytef*>(bytes.data());
+    stream.avail_in = static_cast<uInt>(bytes.size());
+    stream.next_out = reinterpret_cast<Bytef*>(out.data());
+    stream.avail_out = static_cast<uInt>(out.size());
+    EXPECT_EQ(deflate(&stream, Z_FINISH), Z_STREAM_END);
+    out.resize(stream.total_out);
+    deflateEnd(&stream);
+    return out;
   }
   testing::TempDir folder_;
 };
@@ -85,9 +112,6 @@ TEST_F(InspectionTest, EveryLosslessEncodingHasTheSameSamples) {
     EXPECT_EQ(found.transfer_syntax_uid, DcmXfer(syntax).getXferID());
     EXPECT_EQ(*found.samples, expected) << DcmXfer(syntax).getXferName();
   }
-  DJEncoderRegistration::registerCodecs();
-  DJLSEncoderRegistration::registerCodecs();
-  DcmRLEEncoderRegistration::registerCodecs();
   const DJ_RPLossless jpeg(6, 0);
   const DJLSRepresentationParameter jpeg_ls(0, OFTrue);
   const DcmRLERepresentationParameter rle;
@@ -95,20 +119,48 @@ TEST_F(InspectionTest, EveryLosslessEncodingHasTheSameSamples) {
        {std::pair<E_TransferSyntax, const DcmRepresentationParameter*>{EXS_JPEGProcess14SV1, &jpeg},
         {EXS_JPEGLSLossless, &jpeg_ls},
         {EXS_RLELossless, &rle}}) {
-    ASSERT_TRUE(MakeDicom(grey, File("native.dcm")));
-    DcmFileFormat file;
-    ASSERT_TRUE(file.loadFile(File("native.dcm").c_str()).good());
-    ASSERT_TRUE(file.getDataset()->chooseRepresentation(syntax, parameter).good());
-    ASSERT_TRUE(file.saveFile(File("coded.dcm").c_str(), syntax).good());
-    const Inspection found = InspectFile(File("coded.dcm"));
+    const std::string bytes = Encoded(grey, syntax, parameter);
+    const Inspection found = InspectBytes(bytes);
     EXPECT_EQ(found.verdict, Verdict::kImage) << found.message;
     EXPECT_EQ(*found.samples, expected) << DcmXfer(syntax).getXferName();
     // Without the eight bytes of the delimiter it still is all there.
-    const std::string bytes = *ReadFile(File("coded.dcm"));
     const Inspection cut = InspectBytes(bytes.substr(0, bytes.size() - 8));
     EXPECT_EQ(cut.code, "OK") << cut.message;
     EXPECT_THAT(cut.notes, ElementsAre(HasSubstr("delimiter")));
     EXPECT_EQ(InspectBytes(bytes.substr(0, bytes.size() - 20)).verdict, Verdict::kRefused);
+  }
+}
+
+// The decoder of DCMTK reads where the header of the frame points to.
+TEST_F(InspectionTest, RleReadsNothingOutsideItsSegments) {
+  const GreyFile grey = Gradient();
+  const DcmRLERepresentationParameter parameter;
+  const std::string bytes = Encoded(grey, EXS_RLELossless, &parameter);
+  const size_t frame = bytes.find(std::string("\2\0\0\0\x40\0\0\0", 8));  // two segments, the first at 64
+  ASSERT_NE(frame, std::string::npos);
+  const auto with = [&](size_t at, uint32_t number) {
+    std::string other = bytes;
+    std::memcpy(other.data() + at, &number, sizeof(number));
+    return other;
+  };
+  ASSERT_EQ(InspectBytes(with(frame, 2)).code, "OK");
+  for (const uint32_t segments : {0u, 1u, 3u, 16u, 0x40000002u, 0xffffffffu}) {
+    EXPECT_EQ(InspectBytes(with(frame, segments)).code, "DECODE_FAILED") << segments;
+  }
+  for (const uint32_t offset : {0u, 63u, 0xf3f308u, 0x7fffffffu, 0xf3f3f308u, 0xffffffffu}) {
+    const Inspection first = InspectBytes(with(frame + 4, offset));
+    EXPECT_EQ(first.code, "DECODE_FAILED") << offset;
+    EXPECT_THAT(first.message, HasSubstr("not within the frame"));
+    EXPECT_EQ(InspectBytes(with(frame + 8, offset)).code, "DECODE_FAILED") << offset;
+  }
+  // Runs that lead out of the segment, and out of the picture.
+  std::string runs = bytes;
+  std::fill(runs.begin() + static_cast<std::ptrdiff_t>(frame) + 64, runs.end() - 8, '\x7f');
+  EXPECT_EQ(InspectBytes(runs).code, "DECODE_FAILED");
+  std::fill(runs.begin() + static_cast<std::ptrdiff_t>(frame) + 64, runs.end() - 8, '\x80');  // nothing, for ever
+  EXPECT_EQ(InspectBytes(runs).code, "DECODE_FAILED");
+  for (const uint32_t size : {0u, 2u, 62u, 64u}) {  // of the only fragment
+    EXPECT_EQ(InspectBytes(with(frame - 4, size).substr(0, frame + size)).verdict, Verdict::kRefused) << size;
   }
 }
 
@@ -233,6 +285,28 @@ TEST_F(InspectionTest, LargeClaimsCostNothing) {
               data.putAndInsertUint16(DCM_Columns, 65535);
             }),
             "TOO_LARGE");
+}
+
+// DCMTK makes room for what an element of a deflated dataset claims to take.
+TEST_F(InspectionTest, ADeflatedElementIsNotLongerThanTheFile) {
+  GreyFile grey = Gradient();
+  grey.transfer_syntax = EXS_DeflatedLittleEndianExplicit;
+  const std::string bytes = BytesOf(grey);
+  const size_t start = FindDataset(File("b.dcm"))->offset;
+  const std::string dataset = BytesOf(Gradient()).substr(FindDataset(File("b.dcm"))->offset);
+  const auto with_pixel_length = [&](uint32_t length) {
+    std::string inflated = dataset;
+    const size_t pixels = inflated.find(std::string("\xe0\x7f\x10\x00OW\0\0", 8));
+    EXPECT_NE(pixels, std::string::npos);
+    std::memcpy(inflated.data() + pixels + 8, &length, sizeof(length));
+    return InspectBytes(bytes.substr(0, start) + Deflated(inflated));
+  };
+  EXPECT_EQ(with_pixel_length(64 * 48 * 2).code, "OK");
+  for (const uint32_t length : {64u * 48 * 2 + 2, 3587560918u, 0xfffffffeu}) {
+    const Inspection found = with_pixel_length(length);
+    EXPECT_EQ(found.code, "TRUNCATED") << length;
+    EXPECT_THAT(found.message, HasSubstr("within an element"));
+  }
 }
 
 TEST_F(InspectionTest, AnInflatingFileIsStopped) {
