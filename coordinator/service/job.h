@@ -87,7 +87,6 @@ class Job {
   void AddReferences(DigestSet& digests) const;
   uint64_t last_note() const { return last_note_; }
   uint64_t revision() const { return facts_ + last_note_; }  // grows with every change
-  absl::Time ended_at() const { return ended_at_; }
   const std::vector<ModelRecord>& models() const { return models_; }
   // Sites that a deadline has just declared away; cleared by reading.
   SiteSet TakeNewlyAway();

@@ -22,8 +22,6 @@ class Unmasker {
   absl::Status Apply(size_t index, uint64_t offset, absl::Span<uint32_t> values) const;
   absl::Status Apply(size_t index, uint64_t offset, absl::Span<uint64_t> values) const;
 
-  size_t stream_count() const { return keys_.empty() ? 0 : keys_.front().size(); }
-
  private:
   std::vector<VectorSpec> vectors_;
   std::vector<std::vector<MaskKey>> keys_;  // [vector][stream]
